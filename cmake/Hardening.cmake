@@ -1,0 +1,39 @@
+# Compiler warnings, hardening and sanitizers, set on targets through two interface libraries:
+# `project_options` for everything that we compile, `hardened_executable` for what we ship.
+set(EPHEMERAL_SANITIZERS "" CACHE STRING "Comma-separated sanitizers, as in -fsanitize=")
+option(EPHEMERAL_FUZZ "Build libFuzzer targets (needs Clang)" OFF)
+
+add_library(project_options INTERFACE)
+target_compile_options(project_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+  -Wold-style-cast -Wcast-qual -Wimplicit-fallthrough -Werror
+  -fstack-protector-strong -fcf-protection=full -fno-strict-aliasing)
+# Seen: GCC 12 reports impossible overflows inside libstdc++'s own vector and string code.
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(project_options INTERFACE
+    -fstack-clash-protection -Wno-error=stringop-overflow -Wno-error=array-bounds
+    -Wno-error=stringop-overread -Wno-error=restrict -Wno-error=maybe-uninitialized)
+endif()
+
+if(EPHEMERAL_SANITIZERS)
+  target_compile_options(project_options INTERFACE
+    -fsanitize=${EPHEMERAL_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g1)
+  target_link_options(project_options INTERFACE -fsanitize=${EPHEMERAL_SANITIZERS})
+  target_compile_definitions(project_options INTERFACE EPHEMERAL_SANITIZED=1)
+else()
+  target_compile_options(project_options INTERFACE
+    $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)
+  target_compile_definitions(project_options INTERFACE _GLIBCXX_ASSERTIONS)
+endif()
+if(EPHEMERAL_FUZZ)
+  target_compile_options(project_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(EPHEMERAL_PLATFORM STREQUAL production)
+  target_compile_definitions(project_options INTERFACE EPHEMERAL_PLATFORM_PRODUCTION=1)
+else()
+  target_compile_definitions(project_options INTERFACE EPHEMERAL_PLATFORM_MOCK=1)
+endif()
+
+add_library(hardened_executable INTERFACE)
+target_link_options(hardened_executable INTERFACE
+  -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,ibt -Wl,-z,shstk -Wl,--as-needed)
