@@ -1,0 +1,133 @@
+#include "common/base/arena.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "common/base/secret_bytes.h"
+
+namespace ephemeralml {
+namespace {
+
+constexpr size_t kAlignment = 64;
+
+constexpr size_t RoundUp(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+
+}  // namespace
+
+ArenaBlock::ArenaBlock(ArenaBlock&& other) noexcept
+    : arena_(std::exchange(other.arena_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
+
+ArenaBlock& ArenaBlock::operator=(ArenaBlock&& other) noexcept {
+  if (this != &other) {
+    Release();
+    arena_ = std::exchange(other.arena_, nullptr);
+    bytes_ = std::exchange(other.bytes_, {});
+  }
+  return *this;
+}
+
+ArenaBlock::~ArenaBlock() { Release(); }
+
+void ArenaBlock::Release() {
+  if (arena_ != nullptr) arena_->Free(bytes_);
+  arena_ = nullptr;
+  bytes_ = {};
+}
+
+Arena::Arena(uint8_t* base, size_t limit_bytes, bool locked)
+    : base_(base), limit_bytes_(limit_bytes), locked_(locked) {
+  free_.emplace(0, limit_bytes);
+}
+
+Result<std::unique_ptr<Arena>> Arena::Create(size_t limit_bytes) {
+  limit_bytes = std::max(RoundUp(limit_bytes), kAlignment);
+  void* memory = mmap(nullptr, limit_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    return Error{Code::kOverLimit, "memory_unavailable",
+                 "can't reserve " + std::to_string(limit_bytes) + " bytes for a session"};
+  }
+  (void)madvise(memory, limit_bytes, MADV_DONTDUMP);
+  const bool locked = mlock2(memory, limit_bytes, MLOCK_ONFAULT) == 0;
+  return std::unique_ptr<Arena>(new Arena(static_cast<uint8_t*>(memory), limit_bytes, locked));
+}
+
+Arena::~Arena() {
+  CHECK(bytes_in_use_ == 0);
+  (void)munmap(base_, limit_bytes_);
+}
+
+// Best fit: activations come in few sizes, so a block freed by one node suits a later one exactly.
+Result<ArenaBlock> Arena::Allocate(size_t size) {
+  if (size == 0) return ArenaBlock();
+  if (size > limit_bytes_) {
+    return Error{Code::kOverLimit, "session_memory_exceeded",
+                 "a value needs more memory than a session may use"};
+  }
+  const size_t needed = RoundUp(size);
+  const std::lock_guard lock(mutex_);
+  auto best = free_.end();
+  for (auto gap = free_.begin(); gap != free_.end(); ++gap) {
+    if (gap->second < needed) continue;
+    if (best == free_.end() || gap->second < best->second) best = gap;
+  }
+  if (best == free_.end()) {
+    return Error{Code::kOverLimit, "session_memory_exceeded",
+                 "the request needs more memory than a session may use"};
+  }
+  const auto [offset, available] = *best;
+  free_.erase(best);
+  if (available > needed) free_.emplace(offset + needed, available - needed);
+  bytes_in_use_ += needed;
+  peak_bytes_ = std::max(peak_bytes_, bytes_in_use_);
+  return ArenaBlock(this, {base_ + offset, size});
+}
+
+void Arena::Free(MutableByteSpan bytes) {
+  if (bytes.empty()) return;
+  Wipe(bytes);
+  size_t offset = static_cast<size_t>(bytes.data() - base_);
+  size_t size = RoundUp(bytes.size());
+  const std::lock_guard lock(mutex_);
+  bytes_wiped_ += bytes.size();
+  bytes_in_use_ -= size;
+  auto next = free_.lower_bound(offset);
+  if (next != free_.end() && offset + size == next->first) {
+    size += next->second;
+    next = free_.erase(next);
+  }
+  if (next != free_.begin()) {
+    auto previous = std::prev(next);
+    if (previous->first + previous->second == offset) {
+      previous->second += size;
+      return;
+    }
+  }
+  free_.emplace(offset, size);
+}
+
+size_t Arena::bytes_in_use() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_in_use_;
+}
+
+size_t Arena::peak_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return peak_bytes_;
+}
+
+void Arena::ResetPeak() {
+  const std::lock_guard lock(mutex_);
+  peak_bytes_ = bytes_in_use_;
+}
+
+uint64_t Arena::bytes_wiped() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_wiped_;
+}
+
+}  // namespace ephemeralml

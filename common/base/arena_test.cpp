@@ -1,0 +1,62 @@
+#include "common/base/arena.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace ephemeralml {
+namespace {
+
+constexpr size_t kLimit = 1 << 20;
+
+TEST(Arena, HandsOutZeroedAlignedBlocks) {
+  auto arena = Arena::Create(kLimit).value();
+  for (int round = 0; round < 3; ++round) {
+    ArenaBlock block = arena->Allocate(1000).value();
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(block.bytes().data()) % 64, 0U);
+    EXPECT_TRUE(std::ranges::all_of(block.bytes(), [](uint8_t byte) { return byte == 0; }));
+    std::ranges::fill(block.bytes(), uint8_t{0xab});
+  }
+}
+
+TEST(Arena, WipesABlockWhenItIsGivenBack) {
+  auto arena = Arena::Create(kLimit).value();
+  ArenaBlock block = arena->Allocate(1000).value();
+  const uint8_t* memory = block.bytes().data();
+  std::ranges::fill(block.bytes(), uint8_t{0xab});
+  block = ArenaBlock();
+  EXPECT_TRUE(std::all_of(memory, memory + 1000, [](uint8_t byte) { return byte == 0; }));
+  EXPECT_EQ(arena->bytes_wiped(), 1000U);
+}
+
+TEST(Arena, RefusesMoreThanItsLimit) {
+  auto arena = Arena::Create(kLimit).value();
+  EXPECT_EQ(arena->Allocate(kLimit + 1).error().reason, "session_memory_exceeded");
+  EXPECT_EQ(arena->Allocate(SIZE_MAX).error().reason, "session_memory_exceeded");
+  const ArenaBlock most = arena->Allocate(kLimit).value();
+  EXPECT_EQ(arena->Allocate(1).error().reason, "session_memory_exceeded");
+}
+
+TEST(Arena, JoinsNeighboursAgainInAnyOrder) {
+  auto arena = Arena::Create(kLimit).value();
+  std::vector<ArenaBlock> blocks;
+  for (int i = 0; i < 16; ++i) blocks.push_back(arena->Allocate(kLimit / 16).value());
+  for (const size_t i : {3, 1, 2, 15, 0, 7, 5, 6, 4, 14, 8, 10, 9, 12, 13, 11}) {
+    blocks[i] = ArenaBlock();
+  }
+  EXPECT_EQ(arena->bytes_in_use(), 0U);
+  EXPECT_TRUE(arena->Allocate(kLimit).has_value());
+}
+
+TEST(Arena, TracksItsPeak) {
+  auto arena = Arena::Create(kLimit).value();
+  { const ArenaBlock block = arena->Allocate(640).value(); }
+  EXPECT_EQ(arena->peak_bytes(), 640U);
+  arena->ResetPeak();
+  EXPECT_EQ(arena->peak_bytes(), 0U);
+}
+
+}  // namespace
+}  // namespace ephemeralml

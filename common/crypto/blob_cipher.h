@@ -1,0 +1,46 @@
+#pragma once
+// Sealing and opening the chunks of one weight blob: AES-256-GCM under a key that is used for this blob
+// alone. Called by the decomposer (Seal) and by the enclave's panel streams (Open). Sealed chunks are
+// hostile: the host stored them. Format: docs/formats/weight_blob.md.
+
+#include <memory>
+
+#include "common/base/bytes.h"
+#include "common/base/secret_bytes.h"
+#include "common/wire/blob_format.h"
+
+namespace ephemeralml::crypto {
+
+/// Threads: any number may seal and open at a time.
+/// Secrets: the expanded key is wiped on destruction.
+class BlobCipher {
+ public:
+  /// Derives the blob's key: HKDF-SHA-384, input the model's 32-byte secret, salt the blob id.
+  /// Errors: kMalformed `blob_malformed` (chunk size or count out of range, or secret of another size).
+  static Result<std::unique_ptr<BlobCipher>> Create(const SecretBytes& secret, const wire::BlobId& id,
+                                                    uint64_t chunk_count, uint32_t chunk_bytes);
+  virtual ~BlobCipher() = default;
+
+  uint64_t chunk_count() const { return chunk_count_; }
+  uint32_t chunk_bytes() const { return chunk_bytes_; }
+  uint32_t sealed_chunk_bytes() const { return chunk_bytes_ + wire::kTagBytes; }
+
+  /// Seals `plaintext` (chunk_bytes) into `sealed` (sealed_chunk_bytes: ciphertext ‖ tag).
+  /// Binds: format version ‖ blob id ‖ index ‖ chunk count as associated data.
+  /// Nonce: the index, 96 bits big-endian. The caller never seals two plaintexts under one index.
+  virtual void Seal(wire::ChunkIndex index, ByteSpan plaintext, MutableByteSpan sealed) const = 0;
+
+  /// Opens one chunk; the tag is checked before this returns, and on failure `plaintext` is wiped.
+  /// Errors: kUnauthentic `weights_unauthentic`.
+  virtual Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext) const = 0;
+
+ protected:
+  BlobCipher(uint64_t chunk_count, uint32_t chunk_bytes)
+      : chunk_count_(chunk_count), chunk_bytes_(chunk_bytes) {}
+
+ private:
+  uint64_t chunk_count_;
+  uint32_t chunk_bytes_;
+};
+
+}  // namespace ephemeralml::crypto

@@ -1,0 +1,99 @@
+#pragma once
+// What an operator's implementation sees. A kernel is made once per node when the graph is prepared
+// (attributes are read and checked there) and runs once per execution. Weights never reach it as
+// tensors: it takes a weight's panels one after the other (Panels), or asks for a small one whole for
+// the time of this run (Input); the context opens, counts and wipes.
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "common/base/result.h"
+#include "enclave/engine/attributes.h"
+#include "enclave/engine/tensor.h"
+#include "enclave/engine/threads.h"
+#include "enclave/weights/panel_stream.h"
+
+namespace ephemeralml::engine {
+
+/// What a kernel is made from.
+struct NodeSpec {
+  std::string op;
+  std::string domain;
+  int64_t opset = 0;  ///< the version of the node's domain that the model imports
+  size_t input_count = 0;
+  size_t output_count = 0;
+  Attributes attributes;
+};
+
+/// One run of one node. Inputs and outputs are numbered as in the operator's definition.
+class KernelContext {
+ public:
+  virtual ~KernelContext() = default;
+
+  /// The number of inputs that the node lists; trailing optional ones may be left out.
+  virtual size_t input_count() const = 0;
+  virtual size_t output_count() const = 0;
+  /// False if the input is left out.
+  virtual bool HasInput(size_t index) const = 0;
+  /// False if nobody reads the output.
+  virtual bool WantsOutput(size_t index) const = 0;
+
+  // Type and shape, without opening a weight. A bug if the input is absent.
+  virtual ElementType InputType(size_t index) const = 0;
+  virtual const Shape& InputShape(size_t index) const = 0;
+
+  /// True if the input is a sealed weight.
+  virtual bool IsWeight(size_t index) const = 0;
+
+  /// The input's elements. A weight is opened whole and wiped when Run returns.
+  /// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.
+  virtual Result<TensorView> Input(size_t index) = 0;
+
+  /// The panels of a weight, from the first. A bug if the input isn't one.
+  virtual Result<weights::PanelStream> Panels(size_t index) = 0;
+
+  /// Makes an output, zeroed; the pointer is valid until Run returns. Errors: kOverLimit.
+  virtual Result<Tensor*> Output(size_t index, ElementType type, Shape shape) = 0;
+
+  /// Makes an output that has an input's elements under another shape; copies only if it must.
+  virtual Done ForwardInput(size_t input, size_t output, Shape shape) = 0;
+
+  /// Arena memory, wiped when the block goes. Errors: kOverLimit `session_memory_exceeded`.
+  virtual Result<ArenaBlock> Scratch(size_t bytes) = 0;
+
+  /// Runs a subgraph that takes no inputs (If's branches) and makes its outputs this node's.
+  virtual Done RunGraph(const PreparedGraph& graph) = 0;
+
+  virtual Threads& threads() = 0;
+};
+
+/// An operator's implementation. Threads: Run is called by one thread at a time.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  /// Errors: kMalformed `shape_invalid`, `input_invalid`; kUnsupported `type_unsupported`,
+  /// `operator_unsupported`; those of KernelContext.
+  virtual Done Run(KernelContext& context) const = 0;
+};
+
+using KernelMaker = Result<std::unique_ptr<Kernel>> (*)(const NodeSpec& node);
+
+/// One line of the table in kernels/table.cpp.
+struct KernelEntry {
+  std::string_view domain;
+  std::string_view op;
+  int64_t first_opset;  ///< the first version of the domain in which this implementation is right
+  int64_t last_opset;   ///< the last one; kNewestOpset if none changed it since
+  KernelMaker make;
+};
+
+inline constexpr int64_t kNewestOpset = 21;
+
+/// Finds the implementation for a node. Errors: kUnsupported `operator_unsupported`.
+Result<KernelMaker> FindKernel(std::string_view domain, std::string_view op, int64_t opset);
+
+/// The whole table, sorted by domain, operator and first opset.
+std::span<const KernelEntry> KernelTable();
+
+}  // namespace ephemeralml::engine

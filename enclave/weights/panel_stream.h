@@ -1,0 +1,114 @@
+#pragma once
+// Opening and wiping weights: the only code in the system that turns sealed chunks into plaintext, and
+// the only code that counts it. A panel is open while its OpenPanel lives.
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "common/base/arena.h"
+#include "common/base/result.h"
+#include "common/crypto/blob_cipher.h"
+#include "common/wire/data_type.h"
+
+namespace ephemeralml::weights {
+
+/// What was open, for how long, in one request. Threads: any may update.
+class Ledger {
+ public:
+  void Opened(size_t bytes);
+  void Wiped(size_t bytes, std::chrono::nanoseconds open_for);
+  void ChunkOpened() { chunks_opened_.fetch_add(1, std::memory_order_relaxed); }
+
+  struct Totals {
+    uint64_t peak_plaintext_bytes = 0;
+    uint64_t longest_plaintext_ns = 0;
+    uint64_t plaintext_byte_ns = 0;
+    uint64_t bytes_opened = 0;
+    uint64_t bytes_wiped = 0;
+    uint64_t chunks_opened = 0;
+  };
+  Totals Read() const;
+
+ private:
+  std::atomic<uint64_t> open_bytes_ = 0;
+  std::atomic<uint64_t> peak_bytes_ = 0;
+  std::atomic<uint64_t> longest_ns_ = 0;
+  std::atomic<uint64_t> byte_ns_ = 0;
+  std::atomic<uint64_t> bytes_opened_ = 0;
+  std::atomic<uint64_t> bytes_wiped_ = 0;
+  std::atomic<uint64_t> chunks_opened_ = 0;
+};
+
+enum class PanelLayout { kRows, kColumns };
+
+/// Where one weight lies in the plaintext stream and how it is cut. Checked against the blob's length
+/// when it is made (ReadWeights in sealed_model.h), so that streams can't run past the end.
+struct WeightInfo {
+  wire::ElementType type = wire::ElementType::kUndefined;
+  std::vector<int64_t> shape;
+  PanelLayout layout = PanelLayout::kRows;
+  uint64_t offset = 0;
+  uint64_t byte_count = 0;
+  uint64_t panel_extent = 0;  ///< rows (or columns) of each panel but the last
+};
+
+/// The sealed chunks in memory, and the cipher that opens them. Outlives every stream over it.
+struct SealedModel {
+  ByteSpan sealed_chunks;
+  const crypto::BlobCipher* cipher = nullptr;
+};
+
+/// Plaintext of one panel. Wiped on destruction. Move-only.
+class OpenPanel {
+ public:
+  OpenPanel(OpenPanel&&) noexcept;
+  OpenPanel& operator=(OpenPanel&&) = delete;
+  ~OpenPanel();
+
+  ByteSpan bytes() const;
+  /// The rows (or columns) of the weight that this panel holds.
+  int64_t begin() const { return begin_; }
+  int64_t end() const { return end_; }
+  template <class T>
+  const T* Values() const { return reinterpret_cast<const T*>(bytes().data()); }
+
+ private:
+  friend class PanelStream;
+  OpenPanel(ArenaBlock block, ByteSpan bytes, int64_t begin, int64_t end, Ledger* ledger);
+
+  ArenaBlock block_;
+  ByteSpan bytes_;
+  int64_t begin_;
+  int64_t end_;
+  Ledger* ledger_;
+  std::chrono::steady_clock::time_point opened_at_;
+};
+
+/// The panels of one weight. Threads: several may open panels of one stream at a time.
+class PanelStream {
+ public:
+  PanelStream(const SealedModel& model, const WeightInfo& weight, Arena& arena, Ledger& ledger);
+
+  const WeightInfo& weight() const { return *weight_; }
+  size_t panel_count() const;
+  /// Opens panel `index`: every chunk that it touches is authenticated before a byte is returned.
+  /// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.
+  Result<OpenPanel> Open(size_t index) const;
+  /// Opens rows [begin, end) of a weight in row panels, opening only the chunks that hold them.
+  Result<OpenPanel> OpenRows(int64_t begin, int64_t end) const;
+  /// Opens the whole weight in its stored order.
+  Result<OpenPanel> OpenWhole() const;
+
+ private:
+  Result<OpenPanel> OpenRange(uint64_t offset, uint64_t bytes, int64_t begin, int64_t end) const;
+
+  const SealedModel* model_;
+  const WeightInfo* weight_;
+  Arena* arena_;
+  Ledger* ledger_;
+};
+
+}  // namespace ephemeralml::weights
