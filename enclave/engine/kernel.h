@@ -79,21 +79,7 @@ class Kernel {
 
 using KernelMaker = Result<std::unique_ptr<Kernel>> (*)(const NodeSpec& node);
 
-/// One line of the table in kernels/table.cpp.
-struct KernelEntry {
-  std::string_view domain;
-  std::string_view op;
-  int64_t first_opset;  ///< the first version of the domain in which this implementation is right
-  int64_t last_opset;   ///< the last one; kNewestOpset if none changed it since
-  KernelMaker make;
-};
-
-inline constexpr int64_t kNewestOpset = 21;
-
-/// Finds the implementation for a node. Errors: kUnsupported `operator_unsupported`.
+/// Finds the implementation for a node in common/operators/operators.inc. Errors: kUnsupported `operator_unsupported`.
 Result<KernelMaker> FindKernel(std::string_view domain, std::string_view op, int64_t opset);
-
-/// The whole table, sorted by domain, operator and first opset.
-std::span<const KernelEntry> KernelTable();
 
 }  // namespace ephemeralml::engine
