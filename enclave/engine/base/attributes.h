@@ -13,7 +13,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
-#include "enclave/engine/tensor.h"
+#include "enclave/engine/base/tensor.h"
 
 namespace ephemeralml::engine {
 

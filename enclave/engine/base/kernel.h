@@ -9,9 +9,9 @@
 #include <string>
 
 #include "common/base/result.h"
-#include "enclave/engine/attributes.h"
-#include "enclave/engine/tensor.h"
-#include "enclave/engine/threads.h"
+#include "enclave/engine/base/attributes.h"
+#include "enclave/engine/base/tensor.h"
+#include "enclave/engine/base/threads.h"
 #include "enclave/weights/panel_stream.h"
 
 namespace ephemeralml::engine {
@@ -78,8 +78,5 @@ class Kernel {
 };
 
 using KernelMaker = Result<std::unique_ptr<Kernel>> (*)(const NodeSpec& node);
-
-/// Finds the implementation for a node in common/operators/operators.inc. Errors: kUnsupported `operator_unsupported`.
-Result<KernelMaker> FindKernel(std::string_view domain, std::string_view op, int64_t opset);
 
 }  // namespace ephemeralml::engine
