@@ -1,0 +1,80 @@
+#pragma once
+// A TLS 1.3 channel over a connected, non-blocking socket. The bytes between the ends pass through an
+// untrusted host: whatever it does to them, a call fails with `channel_broken`. The channel by itself
+// proves nothing about the other end; binding.h and client/verify do.
+
+#include <memory>
+
+#include "common/base/file.h"
+#include "common/base/secret_bytes.h"
+#include "common/channel/binding.h"
+#include "common/net/socket.h"
+
+namespace ephemeralml::channel {
+
+/// Loads all that the TLS library loads lazily, so that later no file is opened. Call once, early.
+Done Initialize();
+
+/// An enclave's TLS key and self-signed certificate: born in memory, for one session.
+class ServerIdentity {
+ public:
+  static Result<ServerIdentity> Create();
+  ServerIdentity(ServerIdentity&&) noexcept;
+  ServerIdentity& operator=(ServerIdentity&&) noexcept;
+  ~ServerIdentity();
+
+  /// DER SubjectPublicKeyInfo.
+  const Bytes& PublicKey() const;
+
+ private:
+  friend class Channel;
+  struct State;
+  explicit ServerIdentity(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Errors of every call: kUnauthentic `channel_broken` (records altered, truncated or not TLS 1.3), kIo
+/// `deadline_exceeded`, `connection_lost`, `channel_closed` (the peer ended the channel properly).
+/// After an error the channel is dead. Threads: one at a time.
+class Channel {
+ public:
+  /// The enclave's end.
+  static Result<Channel> Accept(UniqueFd socket, const ServerIdentity& identity, net::Deadline deadline);
+  /// The client's end; takes any certificate: the caller must bind it to evidence.
+  static Result<Channel> Connect(UniqueFd socket, net::Deadline deadline);
+  Channel(Channel&&) noexcept;
+  Channel& operator=(Channel&&) noexcept;
+  ~Channel();
+
+  /// The server's public key, DER SubjectPublicKeyInfo (at the client, the peer's).
+  const Bytes& ServerPublicKey() const;
+  /// RFC 9266: equal at both ends of one connection, and of no other.
+  const ExporterBinding& Exporter() const;
+
+  Done SendRaw(ByteSpan bytes, net::Deadline deadline);
+  Done ReceiveRaw(MutableByteSpan bytes, net::Deadline deadline);
+
+  /// One frame of common/wire/frame.h, padded to its bucket.
+  /// Errors of ReceiveMessage too: kMalformed `frame_malformed`, kOverLimit `message_too_large`.
+  Done SendMessage(ByteSpan message, net::Deadline deadline);
+  Result<SecretBytes> ReceiveMessage(size_t limit_bytes, net::Deadline deadline);
+
+  /// Waits for the peer's next bytes. Errors: kIo `deadline_exceeded`.
+  Done WaitForPeer(net::Deadline deadline);
+
+  /// New traffic keys in both directions (RFC 8446 §4.6.3); after every reply.
+  Done UpdateKeys(net::Deadline deadline);
+
+  /// True after an hour or 64 GiB: open another connection.
+  bool ShouldReplace() const;
+
+  /// Tells the peer that this is the end; best effort.
+  void Close();
+
+ private:
+  struct State;
+  explicit Channel(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ephemeralml::channel
