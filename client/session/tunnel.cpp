@@ -1,0 +1,23 @@
+#include "client/session/tunnel.h"
+
+#include "client/session/host_error.h"
+#include "common/net/http_client.h"
+
+namespace ephemeralml::session {
+
+Result<UniqueFd> OpenTunnel(const net::Address& host, const std::string& enclave_name,
+                            net::Deadline deadline) {
+  TRY(const net::ResolvedAddress address, net::Resolve(host));
+  TRY(UniqueFd socket, net::Connect(address, deadline));
+  net::HttpConnection connection(std::move(socket));
+  TRY_OK(connection.SendHead({"CONNECT", enclave_name, enclave_name, {}, 0}, deadline));
+  TRY(const net::HttpResponse response, connection.ReceiveHead(false, deadline));
+  if (response.status != 200) {
+    return Error{response.status == 503 ? Code::kBusy : Code::kIo, "tunnel_refused",
+                 "the host refuses a tunnel to " + enclave_name + " (HTTP " +
+                     std::to_string(response.status) + "): " + ExplainStatus(response.status)};
+  }
+  return connection.TakeSocket();
+}
+
+}  // namespace ephemeralml::session

@@ -1,0 +1,21 @@
+#pragma once
+// Taking away what a process no longer needs, before it reads the first byte from a stranger.
+
+#include "common/base/result.h"
+
+namespace ephemeralml::serve {
+
+/// No core dumps, not readable by other processes of the same user, dies with its parent.
+Done LeaveNoTraces();
+
+/// For a worker: no files, no new sockets, no exec, no new executable memory, on all its threads.
+/// A forbidden system call ends the process. Errors: kInternal `confinement_failed`.
+Done ConfineWorker();
+
+/// For the fetcher: as a worker, but it may make memory files and connect stream sockets.
+Done ConfineFetcher();
+
+/// Overwrites `bytes` of the stack below the caller's frame, where finished calls left their locals.
+void WipeStackBelow();
+
+}  // namespace ephemeralml::serve

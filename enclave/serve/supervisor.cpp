@@ -1,0 +1,343 @@
+#include "enclave/serve/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <list>
+#include <optional>
+#include <vector>
+
+#include "common/base/log.h"
+#include "common/channel/binding.h"
+#include "enclave/serve/blob_cache.h"
+#include "enclave/serve/control.h"
+#include "enclave/serve/process.h"
+
+namespace ephemeralml::serve {
+namespace {
+
+constexpr int kMostFailedStarts = 5;
+constexpr size_t kLargestPublicKeyBytes = 512;
+
+enum class WorkerState { kStarting, kSpare, kServing };
+
+struct Worker {
+  ChildProcess process;
+  WorkerState state = WorkerState::kStarting;
+  bool may_attest = true;           // at most one document, and none after a fetch
+  std::optional<FetchOrder> order;  // the blob that it waits for or was given
+  bool waits = false;
+};
+
+class Supervisor {
+ public:
+  Supervisor(const SupervisorSettings& settings, UniqueFd listener,
+             std::unique_ptr<attest::Attester> attester)
+      : settings_(settings),
+        listener_(std::move(listener)),
+        attester_(std::move(attester)),
+        cache_(settings.cache_limit_bytes) {}
+
+  Done Run();
+
+ private:
+  Done Start();
+  Done StartFetcher();
+  Done StartWorker();
+  std::vector<pollfd> PollSet();
+  Done Handle(const std::vector<pollfd>& ready);
+  void HandleSignals();
+  Done Reap();
+  void HandleFetcher();
+  void HandleWorker(Worker& worker);
+  Done Obey(Worker& worker, const ControlMessage& message);
+  Done Attest(Worker& worker, ByteSpan body);
+  Done AcceptFetch(Worker& worker, ByteSpan body);
+  void GiveBlob(Worker& worker, FetchOutcome outcome, int memory);
+  void FetchNext();
+  void FinishFetch(FetchOutcome outcome, int memory);
+  void Accept();
+  bool MayAccept();
+  void Kill(Worker& worker, const Error& error);
+  size_t Sessions() const;
+
+  const SupervisorSettings& settings_;
+  UniqueFd listener_;
+  std::unique_ptr<attest::Attester> attester_;
+  BlobCache cache_;
+  UniqueFd signals_;
+  ChildProcess fetcher_;
+  std::optional<FetchOrder> fetching_;
+  std::deque<FetchOrder> fetch_queue_;
+  std::list<Worker> workers_;
+  int failed_starts_ = 0;
+  std::optional<net::Deadline> drain_until_;
+};
+
+Done Supervisor::StartFetcher() {
+  TRY(fetcher_, StartProcess(kFetcherRole));
+  return SendControl(fetcher_.control.Get(), ControlKind::kConfigure, settings_.fetcher.Encode());
+}
+
+Done Supervisor::StartWorker() {
+  Worker worker;
+  TRY(worker.process, StartProcess(kWorkerRole));
+  Bytes body(sizeof(WorkerSettings));
+  std::memcpy(body.data(), &settings_.worker, body.size());
+  TRY_OK(SendControl(worker.process.control.Get(), ControlKind::kConfigure, body));
+  workers_.push_back(std::move(worker));
+  return {};
+}
+
+Done Supervisor::Start() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
+  signals_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_.IsOpen()) return ErrnoError("process_start_failed", "can't watch signals");
+  TRY_OK(StartFetcher());
+  return StartWorker();
+}
+
+size_t Supervisor::Sessions() const {
+  return static_cast<size_t>(std::ranges::count(workers_, WorkerState::kServing, &Worker::state));
+}
+
+bool Supervisor::MayAccept() {
+  return !drain_until_ && Sessions() < settings_.session_limit &&
+         std::ranges::find(workers_, WorkerState::kSpare, &Worker::state) != workers_.end();
+}
+
+// Signals, fetcher, listener (ignored while nobody could serve), then the workers in their order.
+std::vector<pollfd> Supervisor::PollSet() {
+  std::vector<pollfd> set = {{signals_.Get(), POLLIN, 0},
+                             {fetcher_.control.Get(), POLLIN, 0},
+                             {MayAccept() ? listener_.Get() : -1, POLLIN, 0}};
+  for (const Worker& worker : workers_) set.push_back({worker.process.control.Get(), POLLIN, 0});
+  return set;
+}
+
+Done Supervisor::Run() {
+  TRY_OK(Start());
+  while (!drain_until_ || Sessions() > 0) {
+    int timeout_ms = -1;
+    if (drain_until_) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*drain_until_ - net::After(0));
+      if (left.count() <= 0) break;
+      timeout_ms = static_cast<int>(left.count());
+    }
+    std::vector<pollfd> set = PollSet();
+    if (poll(set.data(), set.size(), timeout_ms) < 0 && errno != EINTR) {
+      return ErrnoError("process_start_failed", "can't wait for events");
+    }
+    TRY_OK(Handle(set));
+  }
+  log::Info("stopped", {{"sessions_cut", Sessions()}});
+  return {};  // children end with us: PR_SET_PDEATHSIG
+}
+
+Done Supervisor::Handle(const std::vector<pollfd>& ready) {
+  // Before the signals: a child's last words come before its end.
+  auto worker = workers_.begin();
+  for (size_t i = 3; i < ready.size(); ++i, ++worker) {
+    if (ready[i].revents != 0) HandleWorker(*worker);
+  }
+  if (ready[1].revents != 0) HandleFetcher();
+  if (ready[2].revents != 0) Accept();
+  if (ready[0].revents != 0) HandleSignals();
+  TRY_OK(Reap());
+  const bool has_spare = std::ranges::any_of(
+      workers_, [](const Worker& each) { return each.state != WorkerState::kServing; });
+  if (!has_spare && !drain_until_) TRY_OK(StartWorker());
+  return {};
+}
+
+void Supervisor::HandleSignals() {
+  signalfd_siginfo info = {};
+  while (read(signals_.Get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo == SIGCHLD) continue;
+    if (drain_until_) {
+      log::Info("stopping_now");
+      drain_until_ = net::After(0);
+    } else {
+      log::Info("draining", {{"sessions", Sessions()}});
+      drain_until_ = net::After(settings_.drain_timeout_ms);
+    }
+  }
+}
+
+Done Supervisor::Reap() {
+  int status = 0;
+  for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid == fetcher_.pid) {
+      log::Warn("fetcher_ended", {{"status", status}});
+      TRY_OK(StartFetcher());
+      // The order that a fetcher died of isn't tried again: whoever waits is told.
+      FinishFetch(FetchOutcome::kUnreachable, -1);
+      continue;
+    }
+    const auto worker = std::ranges::find_if(
+        workers_, [pid](const Worker& each) { return each.process.pid == pid; });
+    if (worker == workers_.end()) continue;
+    if (worker->state == WorkerState::kStarting) ++failed_starts_;
+    if (WIFSIGNALED(status)) {
+      log::Warn("worker_died", {{"signal", WTERMSIG(status)}});
+    } else {
+      log::Info("session_ended", {{"status", WEXITSTATUS(status)}});
+    }
+    workers_.erase(worker);
+  }
+  if (failed_starts_ >= kMostFailedStarts) {
+    return Error{Code::kInternal, "workers_fail", "workers end before they are ready"};
+  }
+  return {};
+}
+
+void Supervisor::Accept() {
+  UniqueFd connection(accept4(listener_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!connection.IsOpen()) return;
+  const auto spare = std::ranges::find(workers_, WorkerState::kSpare, &Worker::state);
+  CHECK(spare != workers_.end());
+  spare->state = WorkerState::kServing;
+  log::Info("session_started", {{"sessions", Sessions()}});
+  const Done given = SendControl(spare->process.control.Get(), ControlKind::kConnection, {}, connection.Get());
+  if (!given) Kill(*spare, given.error());
+}
+
+void Supervisor::Kill(Worker& worker, const Error& error) {
+  log::Warn("worker_killed", {{"reason", error}});
+  (void)kill(worker.process.pid, SIGKILL);
+  worker.process.control.Reset();  // a descriptor of -1 is left out of the next poll
+}
+
+void Supervisor::HandleWorker(Worker& worker) {
+  if (!worker.process.control.IsOpen()) return;
+  const auto message = ReceiveControl(worker.process.control.Get(), net::After(0));
+  if (!message) {
+    worker.process.control.Reset();  // it ended; Reap tells how
+    return;
+  }
+  const Done obeyed = Obey(worker, *message);
+  if (!obeyed) Kill(worker, obeyed.error());
+}
+
+Done Supervisor::Obey(Worker& worker, const ControlMessage& message) {
+  const Error broken{Code::kUntrusted, "worker_broke_protocol", "a worker asked for what it may not"};
+  if (worker.state == WorkerState::kStarting) {
+    if (message.kind != ControlKind::kReady) return broken;
+    worker.state = WorkerState::kSpare;
+    failed_starts_ = 0;
+    return {};
+  }
+  if (worker.state != WorkerState::kServing) return broken;
+  if (message.kind == ControlKind::kAttest && worker.may_attest) return Attest(worker, message.body);
+  if (message.kind == ControlKind::kFetch && !worker.waits) return AcceptFetch(worker, message.body);
+  if (message.kind == ControlKind::kDropBlob && worker.order && !worker.waits) {
+    log::Warn("blob_failed_a_tag");
+    cache_.Drop(worker.order->id);
+    return {};
+  }
+  return broken;
+}
+
+Done Supervisor::Attest(Worker& worker, ByteSpan body) {
+  worker.may_attest = false;
+  ByteReader reader(body);
+  TRY(const ByteSpan nonce, reader.ReadBytes(channel::kNonceBytes));
+  TRY(const ByteSpan user_data, reader.ReadBytes(channel::kUserDataBytes));
+  TRY(const ByteSpan public_key, reader.ReadBytes(reader.remaining()));
+  if (public_key.size() > kLargestPublicKeyBytes) {
+    return Error{Code::kUntrusted, "worker_broke_protocol", "a worker's key is too large"};
+  }
+  Result<Bytes> document = attester_->Attest(public_key, nonce, user_data);
+  if (!document) log::Failure("attestation_failed", {{"reason", document.error()}});
+  return SendControl(worker.process.control.Get(), ControlKind::kEvidence,
+                     document ? *document : Bytes());
+}
+
+Done Supervisor::AcceptFetch(Worker& worker, ByteSpan body) {
+  worker.may_attest = false;
+  TRY(worker.order, FetchOrder::Decode(body));
+  worker.waits = true;
+  if (worker.order->sealed_bytes == 0 || worker.order->sealed_bytes > cache_.limit_bytes()) {
+    GiveBlob(worker, FetchOutcome::kTooLarge, -1);
+    return {};
+  }
+  if (const int memory = cache_.Find(*worker.order); memory >= 0) {
+    GiveBlob(worker, FetchOutcome::kFetched, memory);
+    return {};
+  }
+  fetch_queue_.push_back(*worker.order);
+  FetchNext();
+  return {};
+}
+
+void Supervisor::GiveBlob(Worker& worker, FetchOutcome outcome, int memory) {
+  worker.waits = false;
+  const Bytes body = {static_cast<uint8_t>(outcome)};
+  const Done given = SendControl(worker.process.control.Get(), ControlKind::kBlob, body, memory);
+  if (!given) Kill(worker, given.error());
+}
+
+void Supervisor::FetchNext() {
+  while (!fetching_ && !fetch_queue_.empty()) {
+    const FetchOrder order = fetch_queue_.front();
+    fetch_queue_.pop_front();
+    const int cached = cache_.Find(order);
+    bool wanted = false;
+    for (Worker& worker : workers_) {
+      if (!worker.waits || worker.order != order) continue;
+      if (cached >= 0) GiveBlob(worker, FetchOutcome::kFetched, cached);
+      wanted = wanted || cached < 0;
+    }
+    if (!wanted) continue;
+    fetching_ = order;
+    (void)SendControl(fetcher_.control.Get(), ControlKind::kFetch, order.Encode());
+  }
+}
+
+void Supervisor::HandleFetcher() {
+  auto message = ReceiveControl(fetcher_.control.Get(), net::After(0));
+  if (!message) {
+    fetcher_.control.Reset();  // it ended; Reap starts another
+    return;
+  }
+  FetchOutcome outcome = FetchOutcome::kUnreachable;
+  int memory = -1;
+  if (message->kind == ControlKind::kBlob && message->body.size() == 1 && fetching_) {
+    if (message->body[0] <= static_cast<uint8_t>(FetchOutcome::kTooLarge)) {
+      outcome = static_cast<FetchOutcome>(message->body[0]);
+    }
+    if (outcome == FetchOutcome::kFetched) {
+      const auto inserted = cache_.Insert(*fetching_, std::move(message->descriptor));
+      outcome = inserted ? FetchOutcome::kFetched : FetchOutcome::kIncomplete;
+      memory = inserted.value_or(-1);
+    }
+  }
+  FinishFetch(outcome, memory);
+}
+
+void Supervisor::FinishFetch(FetchOutcome outcome, int memory) {
+  for (Worker& worker : workers_) {
+    if (fetching_ && worker.waits && worker.order == fetching_) GiveBlob(worker, outcome, memory);
+  }
+  fetching_.reset();
+  FetchNext();
+}
+
+}  // namespace
+
+Done Supervise(const SupervisorSettings& settings, UniqueFd listener,
+               std::unique_ptr<attest::Attester> attester) {
+  return Supervisor(settings, std::move(listener), std::move(attester)).Run();
+}
+
+}  // namespace ephemeralml::serve

@@ -1,0 +1,24 @@
+#pragma once
+// A worker: the process that serves one client's session and ends with it. Everything secret in the
+// enclave lives in workers alone.
+
+#include "common/base/file.h"
+
+namespace ephemeralml::serve {
+
+/// What the supervisor tells a worker; the two run the same binary.
+struct WorkerSettings {
+  uint64_t threads = 0;
+  uint64_t session_memory_bytes = 0;
+  uint64_t message_limit_bytes = 0;
+  int64_t handshake_timeout_ms = 0;
+  int64_t idle_timeout_ms = 0;
+  int64_t transfer_timeout_ms = 0;
+  int64_t fetch_timeout_ms = 0;
+};
+
+/// The process's whole life: settings → threads and libraries → a connection → confinement → the first
+/// byte from the client → requests until the session ends. Returns the exit status.
+int RunWorker(UniqueFd control);
+
+}  // namespace ephemeralml::serve
