@@ -1,6 +1,6 @@
 #pragma once
-// Opening and wiping weights: the only code in the system that turns sealed chunks into plaintext, and
-// the only code that counts it. A panel is open while its OpenPanel lives.
+// Opening and wiping weights: the only code in the system that turns sealed chunks into plaintext,
+// and the only code that counts it. A panel is open while its OpenPanel lives.
 
 #include <atomic>
 #include <chrono>
@@ -44,8 +44,8 @@ class Ledger {
 
 enum class PanelLayout { kRows, kColumns };
 
-/// Where one weight lies in the plaintext stream and how it is cut. Checked against the blob's length
-/// when it is made (ReadWeights in sealed_model.h), so that streams can't run past the end.
+/// Where one weight lies in the plaintext stream and how it is cut. Checked against the blob's
+/// length when it is made (ReadWeights in sealed_model.h), so that streams can't run past the end.
 struct WeightInfo {
   wire::ElementType type = wire::ElementType::kUndefined;
   std::vector<int64_t> shape;
@@ -53,6 +53,9 @@ struct WeightInfo {
   uint64_t offset = 0;
   uint64_t byte_count = 0;
   uint64_t panel_extent = 0;  ///< rows (or columns) of each panel but the last
+
+  /// The rows (or columns) that its panels share out; 1 for a scalar.
+  uint64_t extent() const;
 };
 
 /// The sealed chunks in memory, and the cipher that opens them. Outlives every stream over it.
@@ -64,26 +67,29 @@ struct SealedModel {
 /// Plaintext of one panel. Wiped on destruction. Move-only.
 class OpenPanel {
  public:
-  OpenPanel(OpenPanel&&) noexcept;
+  OpenPanel(OpenPanel&& other) noexcept;
   OpenPanel& operator=(OpenPanel&&) = delete;
   ~OpenPanel();
 
-  ByteSpan bytes() const;
+  ByteSpan bytes() const { return block_.bytes(); }
   /// The rows (or columns) of the weight that this panel holds.
   int64_t begin() const { return begin_; }
   int64_t end() const { return end_; }
   template <class T>
-  const T* Values() const { return reinterpret_cast<const T*>(bytes().data()); }
+  const T* Values() const {
+    return reinterpret_cast<const T*>(bytes().data());
+  }
 
  private:
   friend class PanelStream;
-  OpenPanel(ArenaBlock block, ByteSpan bytes, int64_t begin, int64_t end, Ledger* ledger);
+  // From here on the block counts as plaintext, though it is still to be filled.
+  OpenPanel(ArenaBlock block, int64_t begin, int64_t end, Ledger* ledger);
+  MutableByteSpan Fill() { return block_.bytes(); }
 
   ArenaBlock block_;
-  ByteSpan bytes_;
   int64_t begin_;
   int64_t end_;
-  Ledger* ledger_;
+  Ledger* ledger_;  // null once moved from
   std::chrono::steady_clock::time_point opened_at_;
 };
 
@@ -101,9 +107,13 @@ class PanelStream {
   Result<OpenPanel> OpenRows(int64_t begin, int64_t end) const;
   /// Opens the whole weight in its stored order.
   Result<OpenPanel> OpenWhole() const;
+  /// Opens the whole weight in row-major order, whatever its panels are.
+  Result<OpenPanel> OpenRowMajor() const;
 
  private:
   Result<OpenPanel> OpenRange(uint64_t offset, uint64_t bytes, int64_t begin, int64_t end) const;
+  Result<OpenPanel> NewPanel(uint64_t bytes, int64_t begin, int64_t end) const;
+  Done OpenChunk(uint64_t chunk, MutableByteSpan plaintext) const;
 
   const SealedModel* model_;
   const WeightInfo* weight_;

@@ -45,7 +45,8 @@ class Attributes {
   Result<std::string> String(std::string_view name, std::string_view fallback) const;
   Result<std::vector<int64_t>> Ints(std::string_view name, std::vector<int64_t> fallback) const;
   Result<std::vector<float>> Floats(std::string_view name, std::vector<float> fallback) const;
-  Result<std::vector<std::string>> Strings(std::string_view name, std::vector<std::string> fallback) const;
+  Result<std::vector<std::string>> Strings(std::string_view name,
+                                           std::vector<std::string> fallback) const;
   /// Null if absent.
   Result<const ConstantValue*> Constant(std::string_view name) const;
   Result<std::shared_ptr<const PreparedGraph>> RequiredGraph(std::string_view name) const;

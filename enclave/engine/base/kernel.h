@@ -1,8 +1,8 @@
 #pragma once
 // What an operator's implementation sees. A kernel is made once per node when the graph is prepared
 // (attributes are read and checked there) and runs once per execution. Weights never reach it as
-// tensors: it takes a weight's panels one after the other (Panels), or asks for a small one whole for
-// the time of this run (Input); the context opens, counts and wipes.
+// tensors: it takes a weight's panels one after the other (Panels), or asks for a small one whole
+// for the time of this run (Input); the context opens, counts and wipes.
 
 #include <memory>
 #include <span>

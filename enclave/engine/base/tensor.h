@@ -28,17 +28,50 @@ std::vector<int64_t> Strides(const Shape& shape);
 /// C++ type of an ElementType, for the types whose values we compute with.
 template <class T>
 constexpr ElementType TypeOf();
-template <> constexpr ElementType TypeOf<float>() { return ElementType::kFloat; }
-template <> constexpr ElementType TypeOf<double>() { return ElementType::kDouble; }
-template <> constexpr ElementType TypeOf<int8_t>() { return ElementType::kInt8; }
-template <> constexpr ElementType TypeOf<int16_t>() { return ElementType::kInt16; }
-template <> constexpr ElementType TypeOf<int32_t>() { return ElementType::kInt32; }
-template <> constexpr ElementType TypeOf<int64_t>() { return ElementType::kInt64; }
-template <> constexpr ElementType TypeOf<uint8_t>() { return ElementType::kUint8; }
-template <> constexpr ElementType TypeOf<uint16_t>() { return ElementType::kUint16; }
-template <> constexpr ElementType TypeOf<uint32_t>() { return ElementType::kUint32; }
-template <> constexpr ElementType TypeOf<uint64_t>() { return ElementType::kUint64; }
-template <> constexpr ElementType TypeOf<bool>() { return ElementType::kBool; }
+template <>
+constexpr ElementType TypeOf<float>() {
+  return ElementType::kFloat;
+}
+template <>
+constexpr ElementType TypeOf<double>() {
+  return ElementType::kDouble;
+}
+template <>
+constexpr ElementType TypeOf<int8_t>() {
+  return ElementType::kInt8;
+}
+template <>
+constexpr ElementType TypeOf<int16_t>() {
+  return ElementType::kInt16;
+}
+template <>
+constexpr ElementType TypeOf<int32_t>() {
+  return ElementType::kInt32;
+}
+template <>
+constexpr ElementType TypeOf<int64_t>() {
+  return ElementType::kInt64;
+}
+template <>
+constexpr ElementType TypeOf<uint8_t>() {
+  return ElementType::kUint8;
+}
+template <>
+constexpr ElementType TypeOf<uint16_t>() {
+  return ElementType::kUint16;
+}
+template <>
+constexpr ElementType TypeOf<uint32_t>() {
+  return ElementType::kUint32;
+}
+template <>
+constexpr ElementType TypeOf<uint64_t>() {
+  return ElementType::kUint64;
+}
+template <>
+constexpr ElementType TypeOf<bool>() {
+  return ElementType::kBool;
+}
 
 /// A row-major tensor that somebody else owns; valid while its owner lives.
 struct TensorView {

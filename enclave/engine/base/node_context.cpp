@@ -1,0 +1,120 @@
+#include "enclave/engine/base/node_context.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace ephemeralml::engine {
+
+Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources) {
+  CHECK(input.present());
+  if (input.activation != nullptr) return *input.activation;
+  if (input.weight != nullptr) {
+    const weights::WeightInfo& weight = *input.weight;
+    TRY(Tensor copy, Tensor::Create(*resources.arena, weight.type, weight.shape));
+    const weights::PanelStream stream(*resources.model, weight, *resources.arena,
+                                      *resources.ledger);
+    TRY(const weights::OpenPanel opened, stream.OpenRowMajor());
+    std::ranges::copy(opened.bytes(), copy.MutableBytes().begin());
+    return copy;
+  }
+  TRY(Tensor copy, Tensor::Create(*resources.arena, input.constant->type, input.constant->shape));
+  std::ranges::copy(input.constant->bytes, copy.MutableBytes().begin());
+  return copy;
+}
+
+NodeContext::NodeContext(const Resources& resources, std::vector<NodeInput> inputs,
+                         std::vector<bool> wants_output)
+    : resources_(&resources),
+      inputs_(std::move(inputs)),
+      wants_output_(std::move(wants_output)),
+      opened_(inputs_.size()),
+      outputs_(wants_output_.size()) {}
+
+bool NodeContext::HasInput(size_t index) const {
+  return index < inputs_.size() && inputs_[index].present();
+}
+
+bool NodeContext::WantsOutput(size_t index) const {
+  return index < wants_output_.size() && wants_output_[index];
+}
+
+const NodeInput& NodeContext::Present(size_t index) const {
+  CHECK(HasInput(index));
+  return inputs_[index];
+}
+
+ElementType NodeContext::InputType(size_t index) const {
+  const NodeInput& input = Present(index);
+  if (input.activation != nullptr) return input.activation->type();
+  return input.weight != nullptr ? input.weight->type : input.constant->type;
+}
+
+const Shape& NodeContext::InputShape(size_t index) const {
+  const NodeInput& input = Present(index);
+  if (input.activation != nullptr) return input.activation->shape();
+  return input.weight != nullptr ? input.weight->shape : input.constant->shape;
+}
+
+bool NodeContext::IsWeight(size_t index) const { return Present(index).weight != nullptr; }
+
+Result<TensorView> NodeContext::Input(size_t index) {
+  const NodeInput& input = Present(index);
+  if (input.activation != nullptr) return input.activation->View();
+  if (input.constant) return *input.constant;
+  if (!opened_[index]) {
+    TRY(const weights::PanelStream stream, Panels(index));
+    TRY(weights::OpenPanel opened, stream.OpenRowMajor());
+    opened_[index].emplace(std::move(opened));
+  }
+  return TensorView{input.weight->type, input.weight->shape, opened_[index]->bytes()};
+}
+
+Result<weights::PanelStream> NodeContext::Panels(size_t index) {
+  const NodeInput& input = Present(index);
+  CHECK(input.weight != nullptr);
+  return weights::PanelStream(*resources_->model, *input.weight, *resources_->arena,
+                              *resources_->ledger);
+}
+
+Result<Tensor*> NodeContext::Output(size_t index, ElementType type, Shape shape) {
+  CHECK(index < outputs_.size());
+  TRY(Tensor tensor, Tensor::Create(*resources_->arena, type, std::move(shape)));
+  return &outputs_[index].emplace(std::move(tensor));
+}
+
+Done NodeContext::ForwardInput(size_t input, size_t output, Shape shape) {
+  CHECK(output < outputs_.size());
+  TRY(const Tensor tensor, ToActivation(Present(input), *resources_));
+  outputs_[output] = tensor.Reshaped(std::move(shape));
+  return {};
+}
+
+Result<ArenaBlock> NodeContext::Scratch(size_t bytes) { return resources_->arena->Allocate(bytes); }
+
+Done NodeContext::RunGraph(const PreparedGraph& graph) {
+  CHECK(resources_->run_graph != nullptr);
+  TRY(std::vector<Tensor> results, resources_->run_graph(graph));
+  if (results.size() != outputs_.size()) {
+    return Error{Code::kMalformed, "topology_malformed",
+                 "a subgraph makes " + std::to_string(results.size()) +
+                     " outputs, its node lists " + std::to_string(outputs_.size())};
+  }
+  std::ranges::move(results, outputs_.begin());
+  return {};
+}
+
+Result<std::vector<Tensor>> NodeContext::TakeOutputs() {
+  std::vector<Tensor> outputs(outputs_.size());
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    if (outputs_[i]) {
+      outputs[i] = *std::exchange(outputs_[i], std::nullopt);
+    } else if (wants_output_[i]) {
+      return Error{Code::kInternal, "output_missing",
+                   "an operator left out output " + std::to_string(i) + "; please report this"};
+    }
+  }
+  return outputs;
+}
+
+}  // namespace ephemeralml::engine

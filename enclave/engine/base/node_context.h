@@ -1,0 +1,73 @@
+#pragma once
+// The KernelContext of one run of one node: it finds inputs among activations, sealed weights and
+// constants, opens weights that are asked for whole, and keeps them open until it goes. Made by the
+// engine for every node, and by the kernels' tests.
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "enclave/engine/base/kernel.h"
+
+namespace ephemeralml::engine {
+
+/// One value that a node reads: at most one of these; none if the input is left out.
+struct NodeInput {
+  const Tensor* activation = nullptr;
+  const weights::WeightInfo* weight = nullptr;
+  std::optional<TensorView> constant;
+
+  bool present() const {
+    return activation != nullptr || weight != nullptr || constant.has_value();
+  }
+};
+
+/// What a request computes with. All of it outlives the contexts.
+struct Resources {
+  const weights::SealedModel* model = nullptr;
+  Arena* arena = nullptr;
+  weights::Ledger* ledger = nullptr;
+  Threads* threads = nullptr;
+  /// Runs a subgraph without inputs and returns its outputs.
+  std::function<Result<std::vector<Tensor>>(const PreparedGraph&)> run_graph;
+};
+
+/// The input's elements as an activation: shared if it is one, else copied.
+/// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.
+Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources);
+
+class NodeContext final : public KernelContext {
+ public:
+  NodeContext(const Resources& resources, std::vector<NodeInput> inputs,
+              std::vector<bool> wants_output);
+
+  size_t input_count() const override { return inputs_.size(); }
+  size_t output_count() const override { return wants_output_.size(); }
+  bool HasInput(size_t index) const override;
+  bool WantsOutput(size_t index) const override;
+  ElementType InputType(size_t index) const override;
+  const Shape& InputShape(size_t index) const override;
+  bool IsWeight(size_t index) const override;
+  Result<TensorView> Input(size_t index) override;
+  Result<weights::PanelStream> Panels(size_t index) override;
+  Result<Tensor*> Output(size_t index, ElementType type, Shape shape) override;
+  Done ForwardInput(size_t input, size_t output, Shape shape) override;
+  Result<ArenaBlock> Scratch(size_t bytes) override;
+  Done RunGraph(const PreparedGraph& graph) override;
+  Threads& threads() override { return *resources_->threads; }
+
+  /// The outputs, one for each that the node lists; those that nobody wants may be empty tensors.
+  /// Errors: kInternal `output_missing` if the kernel left a wanted one out.
+  Result<std::vector<Tensor>> TakeOutputs();
+
+ private:
+  const NodeInput& Present(size_t index) const;
+
+  const Resources* resources_;
+  std::vector<NodeInput> inputs_;
+  std::vector<bool> wants_output_;
+  std::vector<std::optional<weights::OpenPanel>> opened_;  // by input
+  std::vector<std::optional<Tensor>> outputs_;
+};
+
+}  // namespace ephemeralml::engine

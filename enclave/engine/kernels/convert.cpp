@@ -1,0 +1,97 @@
+#include "enclave/engine/kernels/convert.h"
+
+#include <limits>
+
+#include "enclave/engine/kernels/dispatch.h"
+#include "enclave/engine/kernels/half.h"
+#include "enclave/engine/kernels/multiversion.h"
+
+namespace ephemeralml::engine::kernels {
+namespace {
+
+constexpr size_t kGrain = 32 * 1024;
+
+using CastTypes = TypeList<float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
+                           uint32_t, uint64_t, bool, Half, Bfloat16>;
+
+template <class To, class From>
+To ToInteger(From value) {
+  // The ends as From holds them: the upper one may have been rounded up, out of the range.
+  constexpr auto kLow = static_cast<From>(std::numeric_limits<To>::min());
+  constexpr auto kHigh = static_cast<From>(std::numeric_limits<To>::max());
+  if (value >= kHigh) return std::numeric_limits<To>::max();
+  if (value <= kLow) return std::numeric_limits<To>::min();
+  return value == value ? static_cast<To>(value) : To{0};
+}
+
+template <class From>
+auto Widened(From value) {
+  if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, Bfloat16>) {
+    return value.ToFloat();
+  } else {
+    return value;
+  }
+}
+
+template <class To, class From>
+To ConvertOne(From stored) {
+  const auto value = Widened(stored);
+  using Value = std::remove_const_t<decltype(value)>;
+  if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, Bfloat16>) {
+    if constexpr (std::is_same_v<Value, float>) {
+      return To::From(value);
+    } else {
+      return To::From(RoundToOdd(static_cast<double>(value)));
+    }
+  } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<Value>) {
+    return ToInteger<To>(value);
+  } else {
+    return static_cast<To>(value);
+  }
+}
+
+// Booleans are bytes on both sides: what a peer stored may not be a C++ bool.
+template <class To, class From>
+EPHEMERAL_MULTIVERSION void ConvertRun(const From* source, To* target, size_t count) {
+  for (size_t i = 0; i < count; ++i) target[i] = ConvertOne<To>(source[i]);
+}
+template <class From>
+EPHEMERAL_MULTIVERSION void ConvertToBooleans(const From* source, uint8_t* target, size_t count) {
+  for (size_t i = 0; i < count; ++i) target[i] = Widened(source[i]) != 0 ? 1 : 0;
+}
+template <class To>
+EPHEMERAL_MULTIVERSION void ConvertBooleans(const uint8_t* source, To* target, size_t count) {
+  for (size_t i = 0; i < count; ++i) target[i] = ConvertOne<To>(uint8_t{source[i] != 0});
+}
+
+template <class To, class From>
+void Convert(const uint8_t* source, uint8_t* target, size_t begin, size_t end) {
+  const size_t count = end - begin;
+  if constexpr (std::is_same_v<To, bool>) {
+    using Stored = std::conditional_t<std::is_same_v<From, bool>, uint8_t, From>;
+    ConvertToBooleans(reinterpret_cast<const Stored*>(source) + begin, target + begin, count);
+  } else if constexpr (std::is_same_v<From, bool>) {
+    ConvertBooleans(source + begin, reinterpret_cast<To*>(target) + begin, count);
+  } else {
+    ConvertRun(reinterpret_cast<const From*>(source) + begin,
+               reinterpret_cast<To*>(target) + begin, count);
+  }
+}
+
+}  // namespace
+
+Done ConvertElements(Threads& threads, const TensorView& source, ElementType type,
+                     MutableByteSpan target) {
+  return WithType(CastTypes{}, source.type, [&]<class From>(std::type_identity<From>) {
+    return WithType(CastTypes{}, type, [&]<class To>(std::type_identity<To>) -> Done {
+      const size_t count = source.bytes.size() / sizeof(From);
+      CHECK(target.size() == count * sizeof(To));
+      threads.ParallelFor(count, kGrain, [&](size_t begin, size_t end) {
+        Convert<To, From>(source.bytes.data(), target.data(), begin, end);
+      });
+      return {};
+    });
+  });
+}
+
+}  // namespace ephemeralml::engine::kernels

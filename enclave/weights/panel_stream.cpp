@@ -1,0 +1,159 @@
+#include "enclave/weights/panel_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ephemeralml::weights {
+namespace {
+
+void RaiseTo(std::atomic<uint64_t>& most, uint64_t value) {
+  uint64_t seen = most.load(std::memory_order_relaxed);
+  while (seen < value && !most.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
+void Ledger::Opened(size_t bytes) {
+  RaiseTo(peak_bytes_, open_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
+  bytes_opened_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+void Ledger::Wiped(size_t bytes, std::chrono::nanoseconds open_for) {
+  const auto ns = static_cast<uint64_t>(open_for.count());
+  open_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  RaiseTo(longest_ns_, ns);
+  byte_ns_.fetch_add(bytes * ns, std::memory_order_relaxed);
+  bytes_wiped_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+Ledger::Totals Ledger::Read() const {
+  return {.peak_plaintext_bytes = peak_bytes_.load(std::memory_order_relaxed),
+          .longest_plaintext_ns = longest_ns_.load(std::memory_order_relaxed),
+          .plaintext_byte_ns = byte_ns_.load(std::memory_order_relaxed),
+          .bytes_opened = bytes_opened_.load(std::memory_order_relaxed),
+          .bytes_wiped = bytes_wiped_.load(std::memory_order_relaxed),
+          .chunks_opened = chunks_opened_.load(std::memory_order_relaxed)};
+}
+
+uint64_t WeightInfo::extent() const {
+  if (layout == PanelLayout::kColumns) return static_cast<uint64_t>(shape.at(1));
+  return shape.empty() ? 1 : static_cast<uint64_t>(shape[0]);
+}
+
+OpenPanel::OpenPanel(ArenaBlock block, int64_t begin, int64_t end, Ledger* ledger)
+    : block_(std::move(block)),
+      begin_(begin),
+      end_(end),
+      ledger_(ledger),
+      opened_at_(std::chrono::steady_clock::now()) {
+  ledger_->Opened(block_.bytes().size());
+}
+
+OpenPanel::OpenPanel(OpenPanel&& other) noexcept
+    : block_(std::move(other.block_)),
+      begin_(other.begin_),
+      end_(other.end_),
+      ledger_(std::exchange(other.ledger_, nullptr)),
+      opened_at_(other.opened_at_) {}
+
+OpenPanel::~OpenPanel() {
+  if (ledger_ == nullptr) return;
+  const size_t bytes = block_.bytes().size();
+  block_ = ArenaBlock();  // wipes
+  ledger_->Wiped(bytes, std::chrono::steady_clock::now() - opened_at_);
+}
+
+PanelStream::PanelStream(const SealedModel& model, const WeightInfo& weight, Arena& arena,
+                         Ledger& ledger)
+    : model_(&model), weight_(&weight), arena_(&arena), ledger_(&ledger) {
+  CHECK(weight.panel_extent > 0 && weight.extent() > 0);
+}
+
+size_t PanelStream::panel_count() const {
+  return (weight_->extent() - 1) / weight_->panel_extent + 1;
+}
+
+Result<OpenPanel> PanelStream::Open(size_t index) const {
+  CHECK(index < panel_count());
+  const uint64_t begin = index * weight_->panel_extent;
+  const uint64_t end = begin + std::min(weight_->panel_extent, weight_->extent() - begin);
+  const uint64_t unit_bytes = weight_->byte_count / weight_->extent();
+  return OpenRange(weight_->offset + begin * unit_bytes, (end - begin) * unit_bytes,
+                   static_cast<int64_t>(begin), static_cast<int64_t>(end));
+}
+
+Result<OpenPanel> PanelStream::OpenRows(int64_t begin, int64_t end) const {
+  CHECK(weight_->layout == PanelLayout::kRows);
+  CHECK(0 <= begin && begin <= end && static_cast<uint64_t>(end) <= weight_->extent());
+  const uint64_t row_bytes = weight_->byte_count / weight_->extent();
+  return OpenRange(weight_->offset + static_cast<uint64_t>(begin) * row_bytes,
+                   static_cast<uint64_t>(end - begin) * row_bytes, begin, end);
+}
+
+Result<OpenPanel> PanelStream::OpenWhole() const {
+  return OpenRange(weight_->offset, weight_->byte_count, 0,
+                   static_cast<int64_t>(weight_->extent()));
+}
+
+Result<OpenPanel> PanelStream::OpenRowMajor() const {
+  if (weight_->layout == PanelLayout::kRows || panel_count() == 1) return OpenWhole();
+  TRY(OpenPanel whole, NewPanel(weight_->byte_count, 0, static_cast<int64_t>(weight_->extent())));
+  const size_t width = wire::ElementBytes(weight_->type);
+  const auto rows = static_cast<size_t>(weight_->shape[0]);
+  const size_t row_bytes = weight_->extent() * width;
+  for (size_t i = 0; i < panel_count(); ++i) {
+    TRY(const OpenPanel panel, Open(i));
+    const size_t piece = static_cast<size_t>(panel.end() - panel.begin()) * width;
+    for (size_t row = 0; row < rows; ++row) {
+      std::ranges::copy(panel.bytes().subspan(row * piece, piece),
+                        whole.Fill()
+                            .subspan(row * row_bytes + static_cast<size_t>(panel.begin()) * width)
+                            .begin());
+    }
+  }
+  return whole;
+}
+
+Result<OpenPanel> PanelStream::NewPanel(uint64_t bytes, int64_t begin, int64_t end) const {
+  TRY(ArenaBlock block, arena_->Allocate(bytes));
+  return OpenPanel(std::move(block), begin, end, ledger_);
+}
+
+Done PanelStream::OpenChunk(uint64_t chunk, MutableByteSpan plaintext) const {
+  const uint64_t sealed_bytes = model_->cipher->sealed_chunk_bytes();
+  // Fewer chunks than the topology speaks of: the host kept some back.
+  if ((chunk + 1) * sealed_bytes > model_->sealed_chunks.size()) {
+    return Error{Code::kUnauthentic, "weights_unauthentic", "the weights can't be authenticated"};
+  }
+  TRY_OK(model_->cipher->Open(wire::ChunkIndex(chunk),
+                              model_->sealed_chunks.subspan(chunk * sealed_bytes, sealed_bytes),
+                              plaintext));
+  ledger_->ChunkOpened();
+  return {};
+}
+
+// Chunks that lie wholly inside the range are opened in place. Of those at its edges the range
+// wants a part: they are opened beside it, and wiped when that part is copied.
+Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_t begin,
+                                         int64_t end) const {
+  TRY(OpenPanel panel, NewPanel(bytes, begin, end));
+  const uint64_t chunk_bytes = model_->cipher->chunk_bytes();
+  for (uint64_t at = offset; at < offset + bytes;) {
+    const uint64_t chunk = at / chunk_bytes;
+    const uint64_t skip = at % chunk_bytes;
+    const uint64_t wanted = std::min(chunk_bytes - skip, offset + bytes - at);
+    const MutableByteSpan target = panel.Fill().subspan(at - offset, wanted);
+    if (wanted == chunk_bytes) {
+      TRY_OK(OpenChunk(chunk, target));
+    } else {
+      TRY(OpenPanel edge, NewPanel(chunk_bytes, 0, 0));
+      TRY_OK(OpenChunk(chunk, edge.Fill()));
+      std::ranges::copy(edge.bytes().subspan(skip, wanted), target.begin());
+    }
+    at += wanted;
+  }
+  return panel;
+}
+
+}  // namespace ephemeralml::weights

@@ -1,0 +1,97 @@
+#include "enclave/weights/sealed_model.h"
+
+#include <string>
+#include <utility>
+
+#include "common/base/checked.h"
+#include "common/wire/blob_format.h"
+#include "common/wire/topology.pb.h"
+
+namespace ephemeralml::weights {
+namespace {
+
+constexpr int kMostWeights = 1'000'000;
+constexpr int kMostDimensions = 32;
+
+Error Malformed(const std::string& what) { return {Code::kMalformed, "topology_malformed", what}; }
+
+// Bytes of a tensor of these dimensions, zeros counting as ones: strides must be countable too.
+Result<uint64_t> Footprint(const WeightInfo& weight) {
+  uint64_t bytes = wire::ElementBytes(weight.type);
+  if (bytes == 0) return Malformed("has a type without a fixed width");
+  for (const int64_t dim : weight.shape) {
+    if (dim < 0) return Malformed("has a negative dimension");
+    const auto product = CheckedMultiply(bytes, std::max<uint64_t>(static_cast<uint64_t>(dim), 1));
+    if (!product.has_value()) return Malformed("is larger than any memory");
+    bytes = *product;
+  }
+  return bytes;
+}
+
+Result<uint64_t> PlaintextBytes(const wire::Blob& blob) {
+  if (blob.chunk_bytes() > wire::kLargestChunkBytes || blob.chunk_count() > wire::kMostChunks) {
+    return Malformed("the blob's chunks are too large or too many");
+  }
+  return blob.chunk_count() * blob.chunk_bytes();
+}
+
+Done CheckPlace(const WeightInfo& weight, uint64_t plaintext_bytes) {
+  if (weight.panel_extent == 0) return Malformed("has panels of no rows");
+  if (weight.offset % wire::kWeightAlignment != 0) return Malformed("isn't aligned");
+  if (weight.byte_count > plaintext_bytes || weight.offset > plaintext_bytes - weight.byte_count) {
+    return Malformed("runs past the blob's end");
+  }
+  if (weight.layout == PanelLayout::kColumns && weight.shape.size() != 2) {
+    return Malformed("is cut into columns and isn't a matrix");
+  }
+  return {};
+}
+
+Result<std::variant<WeightInfo, InlineConstant>> ReadWeight(const wire::Weight& message,
+                                                            uint64_t plaintext_bytes) {
+  if (message.dims_size() > kMostDimensions) return Malformed("has too many dimensions");
+  if (message.layout() != wire::ROW_PANELS && message.layout() != wire::COLUMN_PANELS) {
+    return Malformed("has an unknown layout");
+  }
+  WeightInfo weight;
+  weight.type = wire::ElementTypeFromNumber(message.type());
+  weight.shape.assign(message.dims().begin(), message.dims().end());
+  weight.layout = message.layout() == wire::ROW_PANELS ? PanelLayout::kRows : PanelLayout::kColumns;
+  weight.offset = message.offset();
+  weight.panel_extent = message.panel_extent();
+  TRY(weight.byte_count, Footprint(weight));
+  for (const int64_t dim : weight.shape) {
+    if (dim == 0) weight.byte_count = 0;
+  }
+  if (!message.inline_data().empty() || weight.byte_count == 0) {
+    if (message.inline_data().size() != weight.byte_count) {
+      return Malformed("has inline data of another size than its shape's");
+    }
+    const ByteSpan data = AsBytes(message.inline_data());
+    return InlineConstant{weight.type, std::move(weight.shape), Bytes(data.begin(), data.end())};
+  }
+  TRY_OK(CheckPlace(weight, plaintext_bytes));
+  return weight;
+}
+
+}  // namespace
+
+Result<WeightTable> ReadWeights(const wire::Topology& topology) {
+  if (topology.weights_size() > kMostWeights) return Malformed("there are too many weights");
+  TRY(const uint64_t plaintext_bytes, PlaintextBytes(topology.blob()));
+  WeightTable table;
+  for (const wire::Weight& message : topology.weights()) {
+    if (message.value() == 0) return Malformed("a weight has no value id");
+    auto weight = ReadWeight(message, plaintext_bytes);
+    if (!weight.has_value()) {
+      return Malformed("weight of value " + std::to_string(message.value()) + " " +
+                       weight.error().what);
+    }
+    if (!table.emplace(message.value(), *std::move(weight)).second) {
+      return Malformed("value " + std::to_string(message.value()) + " has two weights");
+    }
+  }
+  return table;
+}
+
+}  // namespace ephemeralml::weights
