@@ -1,8 +1,9 @@
 #pragma once
-// Sealing and opening the chunks of one weight blob: AES-256-GCM under a key that is used for this blob
-// alone. Called by the decomposer (Seal) and by the enclave's panel streams (Open). Sealed chunks are
-// hostile: the host stored them. Format: docs/formats/weight_blob.md.
+// Sealing and opening the chunks of one weight blob: AES-256-GCM under a key that is used for this
+// blob alone. Called by the decomposer (Seal) and by the enclave's panel streams (Open). Sealed
+// chunks are hostile: the host stored them. Format: docs/formats/weight_blob.md.
 
+#include <array>
 #include <memory>
 
 #include "common/base/bytes.h"
@@ -11,15 +12,26 @@
 
 namespace ephemeralml::crypto {
 
+/// Which library does the work. Both give the same bytes.
+enum class Backend {
+  kFastest,  ///< ipsec-mb where the processor has what it is fast with, else OpenSSL
+  kOpenSsl,
+};
+
 /// Threads: any number may seal and open at a time.
 /// Secrets: the expanded key is wiped on destruction.
 class BlobCipher {
  public:
   /// Derives the blob's key: HKDF-SHA-384, input the model's 32-byte secret, salt the blob id.
-  /// Errors: kMalformed `blob_malformed` (chunk size or count out of range, or secret of another size).
-  static Result<std::unique_ptr<BlobCipher>> Create(const SecretBytes& secret, const wire::BlobId& id,
-                                                    uint64_t chunk_count, uint32_t chunk_bytes);
+  /// Errors: kMalformed `blob_malformed` (chunk size or count out of range, or secret of another
+  /// size).
+  static Result<std::unique_ptr<BlobCipher>> Create(const SecretBytes& secret,
+                                                    const wire::BlobId& id, uint64_t chunk_count,
+                                                    uint32_t chunk_bytes,
+                                                    Backend backend = Backend::kFastest);
   virtual ~BlobCipher() = default;
+  BlobCipher(const BlobCipher&) = delete;
+  BlobCipher& operator=(const BlobCipher&) = delete;
 
   uint64_t chunk_count() const { return chunk_count_; }
   uint32_t chunk_bytes() const { return chunk_bytes_; }
@@ -35,10 +47,16 @@ class BlobCipher {
   virtual Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext) const = 0;
 
  protected:
-  BlobCipher(uint64_t chunk_count, uint32_t chunk_bytes)
-      : chunk_count_(chunk_count), chunk_bytes_(chunk_bytes) {}
+  BlobCipher(const wire::BlobId& id, uint64_t chunk_count, uint32_t chunk_bytes)
+      : id_(id), chunk_count_(chunk_count), chunk_bytes_(chunk_bytes) {}
+
+  static constexpr size_t kNonceBytes = 12;
+  static constexpr size_t kAssociatedBytes = 1 + 16 + 8 + 8;
+  std::array<uint8_t, kNonceBytes> NonceOf(wire::ChunkIndex index) const;
+  std::array<uint8_t, kAssociatedBytes> AssociatedDataOf(wire::ChunkIndex index) const;
 
  private:
+  wire::BlobId id_;
   uint64_t chunk_count_;
   uint32_t chunk_bytes_;
 };
