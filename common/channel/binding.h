@@ -9,7 +9,8 @@
 
 namespace ephemeralml::channel {
 
-/// The client's challenge: fresh for every connection, the only thing it sends before it has verified.
+/// The client's challenge: fresh for every connection, the only thing it sends before it has
+/// verified.
 inline constexpr size_t kNonceBytes = 32;
 struct Nonce : FixedBytes<struct NonceTag, kNonceBytes> {};
 

@@ -1,7 +1,7 @@
 #pragma once
-// A TLS 1.3 channel over a connected, non-blocking socket. The bytes between the ends pass through an
-// untrusted host: whatever it does to them, a call fails with `channel_broken`. The channel by itself
-// proves nothing about the other end; binding.h and client/verify do.
+// A TLS 1.3 channel over a connected, non-blocking socket. The bytes between the ends pass through
+// an untrusted host: whatever it does to them, a call fails with `channel_broken`. The channel by
+// itself proves nothing about the other end; binding.h and client/verify do.
 
 #include <memory>
 
@@ -33,13 +33,14 @@ class ServerIdentity {
   std::unique_ptr<State> state_;
 };
 
-/// Errors of every call: kUnauthentic `channel_broken` (records altered, truncated or not TLS 1.3), kIo
-/// `deadline_exceeded`, `connection_lost`, `channel_closed` (the peer ended the channel properly).
-/// After an error the channel is dead. Threads: one at a time.
+/// Errors of every call: kUnauthentic `channel_broken` (records altered, truncated or not TLS 1.3),
+/// kIo `deadline_exceeded`, `connection_lost`, `channel_closed` (the peer ended the channel
+/// properly). After an error the channel is dead. Threads: one at a time.
 class Channel {
  public:
   /// The enclave's end.
-  static Result<Channel> Accept(UniqueFd socket, const ServerIdentity& identity, net::Deadline deadline);
+  static Result<Channel> Accept(UniqueFd socket, const ServerIdentity& identity,
+                                net::Deadline deadline);
   /// The client's end; takes any certificate: the caller must bind it to evidence.
   static Result<Channel> Connect(UniqueFd socket, net::Deadline deadline);
   Channel(Channel&&) noexcept;

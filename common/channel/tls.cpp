@@ -1,0 +1,44 @@
+#include "common/channel/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+namespace ephemeralml::channel::tls {
+
+Error LibraryError() {
+  ERR_clear_error();
+  return {Code::kInternal, "tls_unavailable", "the TLS library can't do what the channel needs"};
+}
+
+Result<Context> MakeContext(const SSL_METHOD* method) {
+  Context context(SSL_CTX_new(method));
+  if (context == nullptr) return LibraryError();
+  SSL_CTX* c = context.get();
+  SSL_CTX_set_options(c, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                             SSL_OP_CLEANSE_PLAINTEXT);
+  SSL_CTX_set_mode(c, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_verify(c, SSL_VERIFY_NONE, nullptr);
+  const bool configured =
+      SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) == 1 &&
+      SSL_CTX_set_max_proto_version(c, TLS1_3_VERSION) == 1 &&
+      SSL_CTX_set_ciphersuites(c, "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") == 1 &&
+      SSL_CTX_set_num_tickets(c, 0) == 1 && SSL_CTX_set_max_early_data(c, 0) == 1 &&
+      // The hybrid group comes with OpenSSL 3.5; a library without it refuses the whole list.
+      (SSL_CTX_set1_groups_list(c, "X25519MLKEM768:X25519") == 1 ||
+       SSL_CTX_set1_groups_list(c, "X25519") == 1);
+  if (!configured) return LibraryError();
+  ERR_clear_error();
+  return context;
+}
+
+Result<Bytes> PublicKeyOf(const X509* certificate) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  if (size <= 0) return LibraryError();
+  const Bytes key(der, der + size);
+  OPENSSL_free(der);
+  return key;
+}
+
+}  // namespace ephemeralml::channel::tls
