@@ -1,7 +1,7 @@
 #pragma once
-// The wiping arena: memory for inputs, activations, opened weights and scratch space of one request at
-// a time. Every block is wiped when it is given back, and the pages stay with the arena, locked and
-// kept out of core dumps where the system allows.
+// The wiping arena: memory for inputs, activations, opened weights and scratch space of one request
+// at a time. Every block is wiped when it is given back, and the pages stay with the arena, locked
+// and kept out of core dumps where the system allows.
 
 #include <cstdint>
 #include <map>

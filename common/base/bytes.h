@@ -29,7 +29,8 @@ inline std::string_view AsText(ByteSpan bytes) {
 /// Lower-case hexadecimal.
 std::string ToHex(ByteSpan bytes);
 
-/// Reads hexadecimal of either case. Errors: kMalformed `hex_malformed` (odd length, other characters).
+/// Reads hexadecimal of either case. Errors: kMalformed `hex_malformed` (odd length, other
+/// characters).
 Result<Bytes> FromHex(std::string_view text);
 
 /// Reads fixed-width numbers and byte strings from the front of a span, never past its end.

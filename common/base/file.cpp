@@ -62,8 +62,7 @@ void UniqueFd::Reset() {
 
 Error ErrnoError(std::string_view reason, std::string_view what) {
   const int error = errno;
-  return {Code::kIo, reason,
-          std::string(what) + ": " + std::system_category().message(error)};
+  return {Code::kIo, reason, std::string(what) + ": " + std::system_category().message(error)};
 }
 
 Result<Bytes> ReadFile(const std::filesystem::path& path, size_t limit_bytes) {
@@ -104,7 +103,8 @@ Done WriteFileAtomically(const std::filesystem::path& path, ByteSpan contents, u
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   std::string temporary = (folder / ("." + path.filename().string() + ".XXXXXX")).string();
   UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd.IsOpen()) return ErrnoError("file_unwritable", "can't create a file in " + folder.string());
+  if (!fd.IsOpen())
+    return ErrnoError("file_unwritable", "can't create a file in " + folder.string());
   Done written = WriteAll(fd.Get(), contents);
   if (written && (fchmod(fd.Get(), mode) != 0 || fsync(fd.Get()) != 0 ||
                   rename(temporary.c_str(), path.c_str()) != 0)) {

@@ -1,6 +1,6 @@
 #pragma once
-// Structured logs that can't hold a secret: an event and its fields' names are literals, and a field's
-// value is a number or a literal. There is no way to log a string that came from a peer.
+// Structured logs that can't hold a secret: an event and its fields' names are literals, and a
+// field's value is a number or a literal. There is no way to log a string that came from a peer.
 
 #include <concepts>
 #include <cstdint>
@@ -27,7 +27,8 @@ class Literal {
 /// One name and value of a log line.
 class Field {
  public:
-  Field(Literal name, std::integral auto value) : name_(name), number_(static_cast<int64_t>(value)) {}
+  Field(Literal name, std::integral auto value)
+      : name_(name), number_(static_cast<int64_t>(value)) {}
   Field(Literal name, Literal text) : name_(name), text_(text.Get()) {}
   /// An error's reason: by Error's contract a literal.
   Field(Literal name, const Error& error) : name_(name), text_(error.reason) {}
@@ -51,10 +52,20 @@ void Configure(Literal role, Level least);
 /// Writes one JSON line to standard error. Threads: any.
 void Write(Level level, Literal event, std::initializer_list<Field> fields = {});
 
-inline void Trace(Literal event, std::initializer_list<Field> fields = {}) { Write(Level::kTrace, event, fields); }
-inline void Debug(Literal event, std::initializer_list<Field> fields = {}) { Write(Level::kDebug, event, fields); }
-inline void Info(Literal event, std::initializer_list<Field> fields = {}) { Write(Level::kInfo, event, fields); }
-inline void Warn(Literal event, std::initializer_list<Field> fields = {}) { Write(Level::kWarn, event, fields); }
-inline void Failure(Literal event, std::initializer_list<Field> fields = {}) { Write(Level::kError, event, fields); }
+inline void Trace(Literal event, std::initializer_list<Field> fields = {}) {
+  Write(Level::kTrace, event, fields);
+}
+inline void Debug(Literal event, std::initializer_list<Field> fields = {}) {
+  Write(Level::kDebug, event, fields);
+}
+inline void Info(Literal event, std::initializer_list<Field> fields = {}) {
+  Write(Level::kInfo, event, fields);
+}
+inline void Warn(Literal event, std::initializer_list<Field> fields = {}) {
+  Write(Level::kWarn, event, fields);
+}
+inline void Failure(Literal event, std::initializer_list<Field> fields = {}) {
+  Write(Level::kError, event, fields);
+}
 
 }  // namespace ephemeralml::log

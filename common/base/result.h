@@ -57,17 +57,17 @@ using Done = Result<void>;
 
 // TRY(const auto x, Expression()): x is the value, or the enclosing function returns the error.
 #define TRY(declaration, ...) TRY_INNER(EPHEMERAL_CONCAT(try_, __LINE__), declaration, __VA_ARGS__)
-#define TRY_INNER(result, declaration, ...)                   \
-  auto result = (__VA_ARGS__);                                \
-  if (!result.has_value()) return std::move(result).error();  \
+#define TRY_INNER(result, declaration, ...)                  \
+  auto result = (__VA_ARGS__);                               \
+  if (!result.has_value()) return std::move(result).error(); \
   declaration = *std::move(result)
 
 // TRY_OK(Expression()): the enclosing function returns the error, if there is one.
-#define TRY_OK(...)                                                                 \
-  do {                                                                              \
-    if (auto try_ok = (__VA_ARGS__); !try_ok.has_value()) {                         \
-      return std::move(try_ok).error();                                             \
-    }                                                                               \
+#define TRY_OK(...)                                         \
+  do {                                                      \
+    if (auto try_ok = (__VA_ARGS__); !try_ok.has_value()) { \
+      return std::move(try_ok).error();                     \
+    }                                                       \
   } while (false)
 
 #define CHECK(condition) \

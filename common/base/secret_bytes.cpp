@@ -20,8 +20,8 @@ SecretBytes::SecretBytes(size_t size) : size_(size) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   CHECK(size <= SIZE_MAX - page);
   mapped_bytes_ = (size + page - 1) / page * page;
-  void* memory = mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1, 0);
+  void* memory =
+      mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK(memory != MAP_FAILED);
   // Best effort: an unprivileged process may lock little; `doctor` reports what that costs.
   (void)mlock(memory, mapped_bytes_);

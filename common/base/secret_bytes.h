@@ -49,7 +49,6 @@ class SecretBytes {
   size_t mapped_bytes_ = 0;
 };
 
-static_assert(!std::is_copy_constructible_v<SecretBytes> &&
-              !std::equality_comparable<SecretBytes>);
+static_assert(!std::is_copy_constructible_v<SecretBytes> && !std::equality_comparable<SecretBytes>);
 
 }  // namespace ephemeralml

@@ -18,7 +18,8 @@ bool ProcessHolds(const Bytes& inverted) {
     unsigned long begin = 0;
     unsigned long end = 0;
     char mode[5] = {};
-    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, mode) != 3 || mode[0] != 'r') continue;
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &begin, &end, mode) != 3 || mode[0] != 'r')
+      continue;
     if (line.find("rw") == std::string::npos || end - begin > (64UL << 20)) continue;
     for (const uint8_t* p = reinterpret_cast<const uint8_t*>(begin);
          p + inverted.size() <= reinterpret_cast<const uint8_t*>(end); p += 8) {
@@ -41,7 +42,8 @@ const Bytes kInverted = {0x51, 0x13, 0xc7, 0xe2, 0x9a, 0x44, 0x0f, 0xb8,
                          0x6d, 0x21, 0xf0, 0x35, 0x8c, 0xd9, 0x7e, 0x02};
 
 void FillInverted(SecretBytes& secret) {
-  for (size_t i = 0; i < kInverted.size(); ++i) secret.Fill()[i] = static_cast<uint8_t>(~kInverted[i]);
+  for (size_t i = 0; i < kInverted.size(); ++i)
+    secret.Fill()[i] = static_cast<uint8_t>(~kInverted[i]);
 }
 
 TEST(SecretBytes, IsFoundWhileItLivesAndGoneAfter) {

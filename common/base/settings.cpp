@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -9,7 +10,6 @@
 #include <iterator>
 #include <sstream>
 #include <string>
-#include <toml++/toml.h>
 
 #include "common/base/file.h"
 
@@ -34,8 +34,10 @@ Error BadSetting(const std::string& what) {
 
 Done RefuseUnknownVariables() {
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view variable = std::string_view(*entry).substr(0, std::string_view(*entry).find('='));
-    if (!variable.starts_with("EPHEMERAL_") || std::ranges::binary_search(kVariables, variable)) continue;
+    const std::string_view variable =
+        std::string_view(*entry).substr(0, std::string_view(*entry).find('='));
+    if (!variable.starts_with("EPHEMERAL_") || std::ranges::binary_search(kVariables, variable))
+      continue;
     return BadSetting("unknown environment variable " + std::string(variable));
   }
   return {};
@@ -86,7 +88,8 @@ Done ApplyFile(CLI::App& app, std::string_view table, const std::string& path) {
   }
   for (const auto& [name, node] : file) {
     if (std::ranges::find(kTables, name.str()) == kTables.end() || !node.is_table()) {
-      return BadSetting(path + ": expected only the tables [client], [enclave] and [host], found '" +
+      return BadSetting(path +
+                        ": expected only the tables [client], [enclave] and [host], found '" +
                         std::string(name.str()) + "'");
     }
     if (name.str() != table) continue;

@@ -1,6 +1,6 @@
 #pragma once
-// Types that can't be mistaken for one another: two numbers, or two byte strings of one length, that
-// mean different things are different types.
+// Types that can't be mistaken for one another: two numbers, or two byte strings of one length,
+// that mean different things are different types.
 
 #include <array>
 #include <compare>

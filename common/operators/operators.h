@@ -20,7 +20,8 @@ struct SupportedOperator {
 /// All of them, sorted by domain, name and first version.
 std::span<const SupportedOperator> All();
 
-/// True if the operator runs in models that import `opset` of `domain`. "ai.onnx" is the same as "".
+/// True if the operator runs in models that import `opset` of `domain`. "ai.onnx" is the same as
+/// "".
 bool IsSupported(std::string_view domain, std::string_view name, int64_t opset);
 
 }  // namespace ephemeralml::operators

@@ -43,7 +43,8 @@ TEST(FrameHeader, RefusesEveryBitFlip) {
 TEST(FrameHeader, RefusesTruncationAndExcess) {
   const Bytes header = EncodeFrameHeader(1);
   for (size_t size = 0; size < header.size(); ++size) {
-    EXPECT_EQ(DecodeFrameHeader(ByteSpan(header).first(size), 10).error().reason, "input_truncated");
+    EXPECT_EQ(DecodeFrameHeader(ByteSpan(header).first(size), 10).error().reason,
+              "input_truncated");
   }
   EXPECT_EQ(DecodeFrameHeader(EncodeFrameHeader(11), 10).error().reason, "message_too_large");
 }
