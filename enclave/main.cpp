@@ -70,7 +70,7 @@ void AddOptions(CLI::App& app, Options& options) {
       ->check(positive)->capture_default_str();
   app.add_option("--transfer-timeout", worker.transfer_timeout_ms, "Milliseconds that one message may take")
       ->check(positive)->capture_default_str();
-  app.add_option("--fetch-timeout", worker.fetch_timeout_ms, "Milliseconds that fetching a blob may take")
+  app.add_option("--fetch-timeout", supervisor.fetcher.timeout_ms, "Milliseconds that fetching a blob may take")
       ->check(positive)->capture_default_str();
   app.add_option("--drain-timeout", supervisor.drain_timeout_ms, "Milliseconds that sessions get to end in")
       ->check(positive)->capture_default_str();
@@ -83,14 +83,13 @@ Options DefaultOptions() {
   options.supervisor.session_limit = 8;
   options.supervisor.cache_limit_bytes = uint64_t{4} << 30;
   options.supervisor.drain_timeout_ms = 30'000;
-  options.supervisor.fetcher.piece_timeout_ms = 30'000;
+  options.supervisor.fetcher.timeout_ms = 120'000;
   options.supervisor.worker = {.threads = std::max(1U, std::thread::hardware_concurrency()),
                                .session_memory_bytes = uint64_t{4} << 30,
                                .message_limit_bytes = uint64_t{256} << 20,
                                .handshake_timeout_ms = 10'000,
                                .idle_timeout_ms = 300'000,
-                               .transfer_timeout_ms = 60'000,
-                               .fetch_timeout_ms = 120'000};
+                               .transfer_timeout_ms = 60'000};
   return options;
 }
 
@@ -103,6 +102,7 @@ constexpr bool kBuiltForMock = false;
 Done RunSupervisor(Options& options) {
   TRY(const log::Level level, log::ParseLevel(options.log));
   log::Configure("enclave", level);
+  options.supervisor.worker.log_level = level;
   if (options.mock != kBuiltForMock) {
     return Error{Code::kInvalidArgument, "platform_mismatch",
                  "EPHEMERAL_MOCK_MODE doesn't agree with what this binary was built for"};

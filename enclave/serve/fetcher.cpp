@@ -29,8 +29,8 @@ std::string ContentRange(uint64_t first, uint64_t last, uint64_t total) {
 Error Incomplete() { return ToError(FetchOutcome::kIncomplete); }
 
 Done FetchPiece(net::HttpConnection& connection, const FetcherSettings& settings,
-                const FetchOrder& order, uint64_t first, MutableByteSpan buffer, int memory) {
-  const net::Deadline deadline = net::After(settings.piece_timeout_ms);
+                const FetchOrder& order, uint64_t first, MutableByteSpan buffer, int memory,
+                net::Deadline deadline) {
   const uint64_t last = std::min(first + kPieceBytes, order.sealed_bytes) - 1;
   TRY_OK(connection.SendHead({"GET", "/v1/blobs/" + ToHex(order.id), settings.host_authority,
                               {{"Range", RangeHeader(first, last)}}, 0},
@@ -54,11 +54,12 @@ Done FetchPiece(net::HttpConnection& connection, const FetcherSettings& settings
 Result<UniqueFd> Fetch(const FetcherSettings& settings, const FetchOrder& order) {
   UniqueFd memory(memfd_create("sealed-blob", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory.IsOpen()) return ErrnoError("blob_store_unreachable", "can't make a memory file");
-  TRY(UniqueFd socket, net::Connect(settings.host, net::After(settings.piece_timeout_ms)));
+  const net::Deadline deadline = net::After(settings.timeout_ms);
+  TRY(UniqueFd socket, net::Connect(settings.host, deadline));
   net::HttpConnection connection(std::move(socket));
   Bytes buffer(kBufferBytes);
   for (uint64_t first = 0; first < order.sealed_bytes; first += kPieceBytes) {
-    TRY_OK(FetchPiece(connection, settings, order, first, buffer, memory.Get()));
+    TRY_OK(FetchPiece(connection, settings, order, first, buffer, memory.Get(), deadline));
   }
   return memory;
 }
@@ -67,7 +68,7 @@ Result<UniqueFd> Fetch(const FetcherSettings& settings, const FetchOrder& order)
 
 Bytes FetcherSettings::Encode() const {
   Bytes body;
-  AppendU64BigEndian(body, static_cast<uint64_t>(piece_timeout_ms));
+  AppendU64BigEndian(body, static_cast<uint64_t>(timeout_ms));
   AppendU16BigEndian(body, static_cast<uint16_t>(host.size()));
   AppendBytes(body, host);
   AppendBytes(body, AsBytes(host_authority));
@@ -78,7 +79,7 @@ Result<FetcherSettings> FetcherSettings::Decode(ByteSpan body) {
   ByteReader reader(body);
   FetcherSettings settings;
   TRY(const uint64_t timeout, reader.ReadU64BigEndian());
-  settings.piece_timeout_ms = static_cast<int64_t>(timeout);
+  settings.timeout_ms = static_cast<int64_t>(timeout);
   TRY(const uint16_t address_bytes, reader.ReadU16BigEndian());
   TRY(const ByteSpan address, reader.ReadBytes(address_bytes));
   settings.host.assign(address.begin(), address.end());

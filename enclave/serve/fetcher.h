@@ -11,7 +11,7 @@ namespace ephemeralml::serve {
 struct FetcherSettings {
   std::string host_authority;
   net::ResolvedAddress host;
-  int64_t piece_timeout_ms = 0;
+  int64_t timeout_ms = 0;  ///< for one whole blob
 
   Bytes Encode() const;
   static Result<FetcherSettings> Decode(ByteSpan body);

@@ -3,6 +3,7 @@
 // enclave lives in workers alone.
 
 #include "common/base/file.h"
+#include "common/base/log.h"
 
 namespace ephemeralml::serve {
 
@@ -14,7 +15,7 @@ struct WorkerSettings {
   int64_t handshake_timeout_ms = 0;
   int64_t idle_timeout_ms = 0;
   int64_t transfer_timeout_ms = 0;
-  int64_t fetch_timeout_ms = 0;
+  log::Level log_level = log::Level::kInfo;
 };
 
 /// The process's whole life: settings → threads and libraries → a connection → confinement → the first

@@ -1,0 +1,115 @@
+#include "enclave/serve/worker.h"
+
+#include <cstring>
+
+#include "common/base/log.h"
+#include "common/channel/channel.h"
+#include "enclave/engine/base/threads.h"
+#include "enclave/engine/kernels/dense.h"
+#include "enclave/serve/confine.h"
+#include "enclave/serve/control.h"
+#include "enclave/serve/session.h"
+
+namespace ephemeralml::serve {
+namespace {
+
+constexpr int64_t kStartTimeoutMs = 10'000;
+constexpr int64_t kAttestTimeoutMs = 10'000;
+
+// What a session holds for its whole life, made before anything comes from the client.
+struct Resources {
+  WorkerSettings settings;
+  std::unique_ptr<engine::Threads> threads;
+  std::unique_ptr<Arena> arena;
+  std::unique_ptr<channel::ServerIdentity> identity;
+};
+
+Result<WorkerSettings> ReceiveSettings(int control) {
+  TRY(const ControlMessage message,
+      ExpectControl(control, ControlKind::kConfigure, net::After(kStartTimeoutMs)));
+  WorkerSettings settings;
+  CHECK(message.body.size() == sizeof settings);
+  std::memcpy(&settings, message.body.data(), sizeof settings);
+  return settings;
+}
+
+Result<Resources> Prepare(int control) {
+  Resources resources;
+  TRY(resources.settings, ReceiveSettings(control));
+  resources.threads = std::make_unique<engine::Threads>(resources.settings.threads);
+  TRY_OK(engine::WarmUp(*resources.threads));
+  TRY_OK(channel::Initialize());
+  TRY(resources.arena, Arena::Create(resources.settings.session_memory_bytes));
+  TRY(channel::ServerIdentity identity, channel::ServerIdentity::Create());
+  resources.identity = std::make_unique<channel::ServerIdentity>(std::move(identity));
+  return resources;
+}
+
+// The client's nonce and the evidence for this connection: docs/formats/evidence.md.
+Done Attest(channel::Channel& channel, int control, net::Deadline deadline) {
+  channel::Nonce nonce;
+  TRY_OK(channel.ReceiveRaw(nonce, deadline));
+  Bytes body(nonce.begin(), nonce.end());
+  body.push_back(channel::kUserDataVersion);
+  AppendBytes(body, channel.Exporter());
+  AppendBytes(body, channel.ServerPublicKey());
+  TRY_OK(SendControl(control, ControlKind::kAttest, body));
+  TRY(const ControlMessage evidence,
+      ExpectControl(control, ControlKind::kEvidence, net::After(kAttestTimeoutMs)));
+  if (evidence.body.empty()) {
+    return Error{Code::kInternal, "attestation_failed", "the platform gave no evidence"};
+  }
+  return channel.SendMessage(evidence.body, deadline);
+}
+
+// Requests until the client ends the session, is idle too long, or the connection has had its time.
+Done AnswerRequests(channel::Channel& channel, Session& session, const WorkerSettings& settings) {
+  for (;;) {
+    TRY_OK(channel.WaitForPeer(net::After(settings.idle_timeout_ms)));
+    Result<SecretBytes> request = channel.ReceiveMessage(
+        settings.message_limit_bytes, net::After(settings.transfer_timeout_ms));
+    if (!request && request.error().code != Code::kOverLimit) return request.error();
+    const SecretBytes reply = request ? session.Answer(std::move(*request))
+                                      : session.Refuse(request.error());
+    TRY_OK(channel.SendMessage(reply.Reveal(), net::After(settings.transfer_timeout_ms)));
+    if (!request) return request.error();
+    TRY_OK(channel.UpdateKeys(net::After(settings.transfer_timeout_ms)));
+    if (channel.ShouldReplace()) return {};
+  }
+}
+
+Done ServeConnection(UniqueFd connection, int control, Resources& resources) {
+  const net::Deadline deadline = net::After(resources.settings.handshake_timeout_ms);
+  TRY(channel::Channel channel,
+      channel::Channel::Accept(std::move(connection), *resources.identity, deadline));
+  TRY_OK(Attest(channel, control, deadline));
+  Session session(control, *resources.threads, *resources.arena);
+  const Done ended = AnswerRequests(channel, session, resources.settings);
+  channel.Close();
+  return ended;
+}
+
+Done Work(int control) {
+  TRY_OK(LeaveNoTraces());
+  TRY(Resources resources, Prepare(control));
+  TRY_OK(SendControl(control, ControlKind::kReady, {}));
+  TRY(ControlMessage connection,
+      ExpectControl(control, ControlKind::kConnection, net::Deadline::max()));
+  TRY_OK(ConfineWorker());
+  return ServeConnection(std::move(connection.descriptor), control, resources);
+}
+
+bool IsOrdinaryEnd(const Error& error) {
+  return error.reason == "channel_closed" || error.reason == "control_lost";
+}
+
+}  // namespace
+
+int RunWorker(UniqueFd control) {
+  const Done worked = Work(control.Get());
+  if (worked || IsOrdinaryEnd(worked.error())) return 0;
+  log::Warn("session_failed", {{"reason", worked.error()}});
+  return 1;
+}
+
+}  // namespace ephemeralml::serve
