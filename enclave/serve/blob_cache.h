@@ -1,6 +1,6 @@
 #pragma once
-// Sealed blobs in memory files, kept by the supervisor so that later sessions don't touch the host's
-// store. Ciphertext alone: what is in here, the host has too.
+// Sealed blobs in memory files, kept by the supervisor so that later sessions don't touch the
+// host's store. Ciphertext alone: what is in here, the host has too.
 
 #include <cstdint>
 #include <list>
@@ -21,9 +21,9 @@ class BlobCache {
   /// The memory file of a cached blob of this id and length, or -1. The cache keeps owning it.
   int Find(const FetchOrder& order);
 
-  /// Takes a memory file that a fetcher filled: refuses it unless it has the ordered length, seals it
-  /// against any change, drops what was used least recently beyond the limit. Returns the descriptor.
-  /// Errors: kUnauthentic `blob_incomplete`, kOverLimit `blob_too_large`.
+  /// Takes a memory file that a fetcher filled: refuses it unless it has the ordered length, seals
+  /// it against any change, drops what was used least recently beyond the limit. Returns the
+  /// descriptor. Errors: kUnauthentic `blob_incomplete`, kOverLimit `blob_too_large`.
   Result<int> Insert(const FetchOrder& order, UniqueFd memory);
 
   /// Forgets a blob. Sessions that map it keep their mapping.

@@ -36,7 +36,8 @@ TEST(BlobCache, SealsAgainstEveryChange) {
   ASSERT_TRUE(cache.Insert(Order(1, 10), std::move(memory)));
   EXPECT_EQ(pwrite(fetcher_side.Get(), "x", 1, 0), -1);
   EXPECT_EQ(ftruncate(fetcher_side.Get(), 5), -1);
-  EXPECT_EQ(mmap(nullptr, 10, PROT_READ | PROT_WRITE, MAP_SHARED, fetcher_side.Get(), 0), MAP_FAILED);
+  EXPECT_EQ(mmap(nullptr, 10, PROT_READ | PROT_WRITE, MAP_SHARED, fetcher_side.Get(), 0),
+            MAP_FAILED);
 }
 
 TEST(BlobCache, RefusesAnotherLengthThanOrdered) {

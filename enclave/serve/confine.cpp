@@ -53,20 +53,25 @@ bool AllowSocket(const Filter& filter, uint64_t family) {
 bool AllowCommon(const Filter& filter) {
   return AllowWithoutExecution(filter, SCMP_SYS(mmap)) &&
          AllowWithoutExecution(filter, SCMP_SYS(mprotect)) &&
-         Allow(filter,
-               {SCMP_SYS(read),           SCMP_SYS(write),         SCMP_SYS(readv),
-                SCMP_SYS(writev),         SCMP_SYS(recvfrom),      SCMP_SYS(sendto),
-                SCMP_SYS(recvmsg),        SCMP_SYS(sendmsg),       SCMP_SYS(shutdown),
-                SCMP_SYS(poll),           SCMP_SYS(ppoll),         SCMP_SYS(close),
-                SCMP_SYS(futex),          SCMP_SYS(munmap),        SCMP_SYS(mremap),
-                SCMP_SYS(madvise),        SCMP_SYS(mlock),         SCMP_SYS(mlock2),
-                SCMP_SYS(munlock),        SCMP_SYS(brk),           SCMP_SYS(clock_gettime),
-                SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),    SCMP_SYS(getrandom),
-                SCMP_SYS(sched_yield),    SCMP_SYS(sched_getaffinity), SCMP_SYS(gettid),
-                SCMP_SYS(getpid),         SCMP_SYS(tgkill),        SCMP_SYS(rt_sigprocmask),
-                SCMP_SYS(rt_sigaction),   SCMP_SYS(rt_sigreturn),  SCMP_SYS(sigaltstack),
-                SCMP_SYS(restart_syscall), SCMP_SYS(exit),         SCMP_SYS(exit_group),
-                SCMP_SYS(getsockopt)});
+         Allow(filter, {SCMP_SYS(read),          SCMP_SYS(write),
+                        SCMP_SYS(readv),         SCMP_SYS(writev),
+                        SCMP_SYS(recvfrom),      SCMP_SYS(sendto),
+                        SCMP_SYS(recvmsg),       SCMP_SYS(sendmsg),
+                        SCMP_SYS(shutdown),      SCMP_SYS(poll),
+                        SCMP_SYS(ppoll),         SCMP_SYS(close),
+                        SCMP_SYS(futex),         SCMP_SYS(munmap),
+                        SCMP_SYS(mremap),        SCMP_SYS(madvise),
+                        SCMP_SYS(mlock),         SCMP_SYS(mlock2),
+                        SCMP_SYS(munlock),       SCMP_SYS(brk),
+                        SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
+                        SCMP_SYS(nanosleep),     SCMP_SYS(getrandom),
+                        SCMP_SYS(sched_yield),   SCMP_SYS(sched_getaffinity),
+                        SCMP_SYS(gettid),        SCMP_SYS(getpid),
+                        SCMP_SYS(tgkill),        SCMP_SYS(rt_sigprocmask),
+                        SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigreturn),
+                        SCMP_SYS(sigaltstack),   SCMP_SYS(restart_syscall),
+                        SCMP_SYS(exit),          SCMP_SYS(exit_group),
+                        SCMP_SYS(getsockopt)});
 }
 
 Done Load(const Filter& filter, bool allowed) {
@@ -86,7 +91,8 @@ Done LeaveNoTraces() {
       prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
     return Failed();
   }
-  // Asked for, not demanded: without the privilege the limit stays, and secrets are locked up to it.
+  // Asked for, not demanded: without the privilege the limit stays, and secrets are locked up to
+  // it.
   const rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
   (void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
   return {};

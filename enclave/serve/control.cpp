@@ -15,7 +15,8 @@ Error LostControl() {
 }
 
 Error MalformedControl() {
-  return {Code::kMalformed, "control_malformed", "another of the enclave's processes broke protocol"};
+  return {Code::kMalformed, "control_malformed",
+          "another of the enclave's processes broke protocol"};
 }
 
 // The descriptors of a received message; all but the first are closed at once.
@@ -61,7 +62,8 @@ Error ToError(FetchOutcome outcome) {
       return {Code::kOverLimit, "blob_too_large",
               "the weight blob is larger than this enclave's cache; raise --cache-limit"};
     case FetchOutcome::kUnreachable:
-    case FetchOutcome::kFetched: break;
+    case FetchOutcome::kFetched:
+      break;
   }
   return {Code::kIo, "blob_store_unreachable",
           "the enclave can't reach the host's blob store; check the host's address"};
@@ -114,7 +116,8 @@ Result<ControlMessage> ReceiveControl(int socket, net::Deadline deadline) {
   const ssize_t count = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (count <= 0) return LostControl();
   UniqueFd descriptor = TakeDescriptor(header);
-  if (static_cast<size_t>(count) < sizeof number || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  if (static_cast<size_t>(count) < sizeof number ||
+      (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     return MalformedControl();
   }
   body.resize(static_cast<size_t>(count) - sizeof number);

@@ -1,7 +1,7 @@
 #pragma once
-// What the enclave's own processes say to each other: whole messages over a SOCK_SEQPACKET pair, with at
-// most one descriptor. A worker may be in its client's hands, so the supervisor takes these as hostile:
-// fixed sizes, few kinds.
+// What the enclave's own processes say to each other: whole messages over a SOCK_SEQPACKET pair,
+// with at most one descriptor. A worker may be in its client's hands, so the supervisor takes these
+// as hostile: fixed sizes, few kinds.
 
 #include <cstdint>
 #include <utility>
@@ -20,8 +20,8 @@ enum class ControlKind : uint32_t {
   kAttest = 4,      ///< worker → supervisor: nonce, user data, public key
   kEvidence = 5,    ///< supervisor → worker: the attestation document; empty if there is none
   kFetch = 6,       ///< worker → supervisor → fetcher: FetchOrder
-  kBlob = 7,        ///< fetcher → supervisor → worker: FetchOutcome, and the memory file (descriptor)
-  kDropBlob = 8,    ///< worker → supervisor: the blob it was given failed a tag
+  kBlob = 7,  ///< fetcher → supervisor → worker: FetchOutcome, and the memory file (descriptor)
+  kDropBlob = 8,  ///< worker → supervisor: the blob it was given failed a tag
 };
 
 struct ControlMessage {
@@ -62,7 +62,8 @@ Done SendControl(int socket, ControlKind kind, ByteSpan body, int descriptor = -
 /// `control_malformed`.
 Result<ControlMessage> ReceiveControl(int socket, net::Deadline deadline);
 
-/// As ReceiveControl, for the one kind that may come now. Errors: kMalformed `control_malformed` too.
+/// As ReceiveControl, for the one kind that may come now. Errors: kMalformed `control_malformed`
+/// too.
 Result<ControlMessage> ExpectControl(int socket, ControlKind kind, net::Deadline deadline);
 
 }  // namespace ephemeralml::serve

@@ -23,7 +23,8 @@ std::string RangeHeader(uint64_t first, uint64_t last) {
 }
 
 std::string ContentRange(uint64_t first, uint64_t last, uint64_t total) {
-  return "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/" + std::to_string(total);
+  return "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/" +
+         std::to_string(total);
 }
 
 Error Incomplete() { return ToError(FetchOutcome::kIncomplete); }
@@ -32,8 +33,11 @@ Done FetchPiece(net::HttpConnection& connection, const FetcherSettings& settings
                 const FetchOrder& order, uint64_t first, MutableByteSpan buffer, int memory,
                 net::Deadline deadline) {
   const uint64_t last = std::min(first + kPieceBytes, order.sealed_bytes) - 1;
-  TRY_OK(connection.SendHead({"GET", "/v1/blobs/" + ToHex(order.id), settings.host_authority,
-                              {{"Range", RangeHeader(first, last)}}, 0},
+  TRY_OK(connection.SendHead({"GET",
+                              "/v1/blobs/" + ToHex(order.id),
+                              settings.host_authority,
+                              {{"Range", RangeHeader(first, last)}},
+                              0},
                              deadline));
   TRY(const net::HttpResponse response, connection.ReceiveHead(true, deadline));
   if (response.status >= 500) {
@@ -101,7 +105,8 @@ FetchOutcome FetchBlob(const FetcherSettings& settings, const FetchOrder& order,
 
 int RunFetcher(UniqueFd control) {
   constexpr int64_t kStartTimeoutMs = 10'000;
-  auto configured = ExpectControl(control.Get(), ControlKind::kConfigure, net::After(kStartTimeoutMs));
+  auto configured =
+      ExpectControl(control.Get(), ControlKind::kConfigure, net::After(kStartTimeoutMs));
   if (!configured) return 1;
   const auto settings = FetcherSettings::Decode(configured->body);
   if (!settings || !ConfineFetcher()) return 1;

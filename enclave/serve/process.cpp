@@ -16,8 +16,8 @@ namespace {
 constexpr const char* kSelf = "/proc/self/exe";
 
 // What a child gets: one thread a library call (the engine has its own threads), passive waiting.
-constexpr std::array<const char*, 4> kChildEnvironment = {"OMP_NUM_THREADS=1", "OMP_WAIT_POLICY=PASSIVE",
-                                                          "OPENSSL_CONF=/dev/null", nullptr};
+constexpr std::array<const char*, 4> kChildEnvironment = {
+    "OMP_NUM_THREADS=1", "OMP_WAIT_POLICY=PASSIVE", "OPENSSL_CONF=/dev/null", nullptr};
 
 bool IsAllowed(std::string_view entry) {
   return entry.starts_with("EPHEMERAL_") || entry.starts_with("HOME=") ||
@@ -34,9 +34,11 @@ bool IsAllowed(std::string_view entry) {
   sigset_t none;
   sigemptyset(&none);
   (void)sigprocmask(SIG_SETMASK, &none, nullptr);
-  std::array<char*, 3> argv = {const_cast<char*>("ephemeralml-enclave"), const_cast<char*>(role), nullptr};
+  std::array<char*, 3> argv = {const_cast<char*>("ephemeralml-enclave"), const_cast<char*>(role),
+                               nullptr};
   std::array<char*, kChildEnvironment.size()> environment = {};
-  for (size_t i = 0; i < environment.size(); ++i) environment[i] = const_cast<char*>(kChildEnvironment[i]);
+  for (size_t i = 0; i < environment.size(); ++i)
+    environment[i] = const_cast<char*>(kChildEnvironment[i]);
   execve(kSelf, argv.data(), environment.data());
   _exit(127);
 }

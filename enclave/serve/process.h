@@ -23,8 +23,8 @@ struct ChildProcess {
 /// Errors: kIo `process_start_failed`.
 Result<ChildProcess> StartProcess(const char* role);
 
-/// Runs this binary anew without the environment variables that steer libraries (debug switches print
-/// shapes or write kernels to disk), unless it has none of them. Call first in main.
+/// Runs this binary anew without the environment variables that steer libraries (debug switches
+/// print shapes or write kernels to disk), unless it has none of them. Call first in main.
 void RequireCleanEnvironment(char** argv);
 
 }  // namespace ephemeralml::serve

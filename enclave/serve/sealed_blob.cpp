@@ -8,7 +8,8 @@ Result<ByteSpan> SealedBlob::Get(const FetchOrder& order) {
   if (!mapped_.empty() && order == order_) return mapped_;
   Unmap();
   TRY_OK(SendControl(control_, ControlKind::kFetch, order.Encode()));
-  // Without a deadline of its own: the fetcher has one, and the supervisor answers whatever happens.
+  // Without a deadline of its own: the fetcher has one, and the supervisor answers whatever
+  // happens.
   TRY(const ControlMessage message,
       ExpectControl(control_, ControlKind::kBlob, net::Deadline::max()));
   CHECK(message.body.size() == 1);

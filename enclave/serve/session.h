@@ -9,8 +9,7 @@
 #include "enclave/serve/sealed_blob.h"
 
 namespace ephemeralml::wire {
-class Measurements;
-class Outputs;
+class Reply;
 class Request;
 }  // namespace ephemeralml::wire
 
@@ -21,16 +20,16 @@ class Session {
   Session(int control, engine::Threads& threads, Arena& arena)
       : blob_(control), threads_(threads), arena_(arena) {}
 
-  /// Answers one wire::Request with one wire::Reply, both serialized; a failure is a reply too. When it
-  /// returns, graph, weights, inputs and activations of the request are wiped; the reply is the
-  /// caller's to wipe.
+  /// Answers one wire::Request with one wire::Reply, both serialized; a failure is a reply too.
+  /// When it returns, graph, weights, inputs and activations of the request are wiped; the reply is
+  /// the caller's to wipe.
   SecretBytes Answer(SecretBytes request);
 
   /// A reply that says why a request wasn't even read.
   SecretBytes Refuse(const Error& error);
 
  private:
-  Result<SecretBytes> Serve(const wire::Request& request);
+  Done Serve(const wire::Request& request, wire::Reply& reply);
 
   SealedBlob blob_;
   engine::Threads& threads_;

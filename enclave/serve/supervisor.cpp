@@ -208,7 +208,8 @@ void Supervisor::Accept() {
   CHECK(spare != workers_.end());
   spare->state = WorkerState::kServing;
   log::Info("session_started", {{"sessions", Sessions()}});
-  const Done given = SendControl(spare->process.control.Get(), ControlKind::kConnection, {}, connection.Get());
+  const Done given =
+      SendControl(spare->process.control.Get(), ControlKind::kConnection, {}, connection.Get());
   if (!given) Kill(*spare, given.error());
 }
 
@@ -230,7 +231,8 @@ void Supervisor::HandleWorker(Worker& worker) {
 }
 
 Done Supervisor::Obey(Worker& worker, const ControlMessage& message) {
-  const Error broken{Code::kUntrusted, "worker_broke_protocol", "a worker asked for what it may not"};
+  const Error broken{Code::kUntrusted, "worker_broke_protocol",
+                     "a worker asked for what it may not"};
   if (worker.state == WorkerState::kStarting) {
     if (message.kind != ControlKind::kReady) return broken;
     worker.state = WorkerState::kSpare;
@@ -238,8 +240,10 @@ Done Supervisor::Obey(Worker& worker, const ControlMessage& message) {
     return {};
   }
   if (worker.state != WorkerState::kServing) return broken;
-  if (message.kind == ControlKind::kAttest && worker.may_attest) return Attest(worker, message.body);
-  if (message.kind == ControlKind::kFetch && !worker.waits) return AcceptFetch(worker, message.body);
+  if (message.kind == ControlKind::kAttest && worker.may_attest)
+    return Attest(worker, message.body);
+  if (message.kind == ControlKind::kFetch && !worker.waits)
+    return AcceptFetch(worker, message.body);
   if (message.kind == ControlKind::kDropBlob && worker.order && !worker.waits) {
     log::Warn("blob_failed_a_tag");
     cache_.Drop(worker.order->id);

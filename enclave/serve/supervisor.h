@@ -1,7 +1,7 @@
 #pragma once
-// The supervisor: single-threaded; starts workers and the fetcher, asks the platform for evidence, keeps
-// the cache of sealed blobs. It parses nothing that a client or the host wrote: connections go to workers
-// unread, and what workers say has fixed sizes.
+// The supervisor: single-threaded; starts workers and the fetcher, asks the platform for evidence,
+// keeps the cache of sealed blobs. It parses nothing that a client or the host wrote: connections
+// go to workers unread, and what workers say has fixed sizes.
 
 #include <memory>
 

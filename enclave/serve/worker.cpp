@@ -36,8 +36,9 @@ Result<WorkerSettings> ReceiveSettings(int control) {
 Result<Resources> Prepare(int control) {
   Resources resources;
   TRY(resources.settings, ReceiveSettings(control));
+  log::Configure("worker", resources.settings.log_level);
   resources.threads = std::make_unique<engine::Threads>(resources.settings.threads);
-  TRY_OK(engine::WarmUp(*resources.threads));
+  TRY_OK(engine::kernels::WarmUp(*resources.threads));
   TRY_OK(channel::Initialize());
   TRY(resources.arena, Arena::Create(resources.settings.session_memory_bytes));
   TRY(channel::ServerIdentity identity, channel::ServerIdentity::Create());
@@ -66,11 +67,11 @@ Done Attest(channel::Channel& channel, int control, net::Deadline deadline) {
 Done AnswerRequests(channel::Channel& channel, Session& session, const WorkerSettings& settings) {
   for (;;) {
     TRY_OK(channel.WaitForPeer(net::After(settings.idle_timeout_ms)));
-    Result<SecretBytes> request = channel.ReceiveMessage(
-        settings.message_limit_bytes, net::After(settings.transfer_timeout_ms));
+    Result<SecretBytes> request = channel.ReceiveMessage(settings.message_limit_bytes,
+                                                         net::After(settings.transfer_timeout_ms));
     if (!request && request.error().code != Code::kOverLimit) return request.error();
-    const SecretBytes reply = request ? session.Answer(std::move(*request))
-                                      : session.Refuse(request.error());
+    const SecretBytes reply =
+        request ? session.Answer(std::move(*request)) : session.Refuse(request.error());
     TRY_OK(channel.SendMessage(reply.Reveal(), net::After(settings.transfer_timeout_ms)));
     if (!request) return request.error();
     TRY_OK(channel.UpdateKeys(net::After(settings.transfer_timeout_ms)));

@@ -18,8 +18,8 @@ struct WorkerSettings {
   log::Level log_level = log::Level::kInfo;
 };
 
-/// The process's whole life: settings → threads and libraries → a connection → confinement → the first
-/// byte from the client → requests until the session ends. Returns the exit status.
+/// The process's whole life: settings → threads and libraries → a connection → confinement → the
+/// first byte from the client → requests until the session ends. Returns the exit status.
 int RunWorker(UniqueFd control);
 
 }  // namespace ephemeralml::serve

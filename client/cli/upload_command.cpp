@@ -1,0 +1,59 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "client/cli/commands.h"
+#include "client/cli/options.h"
+#include "client/cli/progress.h"
+
+namespace ephemeralml::cli {
+namespace {
+
+struct Options {
+  std::string blob;
+  std::string id;
+  StoreOptions store;
+};
+
+// decompose names the file after the id, so the id is rarely given.
+Result<std::string> BlobId(const Options& options) {
+  const std::string id =
+      options.id.empty() ? std::filesystem::path(options.blob).stem().string() : options.id;
+  const auto bytes = FromHex(id);
+  if (!bytes || bytes->size() != wire::BlobId::kSize) {
+    return Error{Code::kInvalidArgument, "blob_id_invalid",
+                 "'" + id + "' isn't a blob id of 32 hexadecimal digits; give it with --id"};
+  }
+  return ToHex(*bytes);
+}
+
+Done Upload(const Options& options) {
+  TRY(const std::string id, BlobId(options));
+  TRY(const session::BlobStoreAccess access, options.store.Get());
+  session::UploadOutcome outcome{};
+  {
+    ProgressLine progress("upload");
+    TRY(outcome, session::UploadBlob(access, id, options.blob, [&](uint64_t done, uint64_t total) {
+          progress.Show(done, total);
+        }));
+  }
+  fmt::print("{} {} at {}\n",
+             outcome == session::UploadOutcome::kStored ? "stored blob" : "already there: blob", id,
+             access.host.Authority());
+  return {};
+}
+
+}  // namespace
+
+void AddUpload(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("upload", "Store a sealed weight blob on the untrusted host");
+  command->add_option("BLOB", options->blob, "The blob's file, as decompose wrote it")
+      ->required()->check(CLI::ExistingFile);
+  command->add_option("--id", options->id, "The blob's id; by default the file's name without extension");
+  options->store.AddTo(*command);
+  command->callback([options, &action] { action = [options] { return Upload(*options); }; });
+}
+
+}  // namespace ephemeralml::cli

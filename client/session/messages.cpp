@@ -1,0 +1,108 @@
+#include "client/session/messages.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/wire/frame.h"
+#include "common/wire/session.pb.h"
+
+namespace ephemeralml::session {
+namespace {
+
+Error Malformed() {
+  return {Code::kMalformed, "reply_malformed", "the enclave's reply isn't what this client expects"};
+}
+
+// An Error's reason must be a literal of this program, so reasons from the enclave are looked up.
+constexpr auto kReasons = std::to_array<std::string_view>({
+    "attribute_invalid", "blob_incomplete", "blob_malformed", "blob_store_unreachable",
+    "blob_too_large", "control_lost", "input_invalid", "input_mismatch", "lifetime_unsupported",
+    "memory_unavailable", "message_too_large", "operator_unsupported", "request_malformed",
+    "session_memory_exceeded", "shape_invalid", "size_overflow", "step_limit_exceeded",
+    "topology_malformed", "type_unsupported", "weights_unauthentic",
+});
+static_assert(std::ranges::is_sorted(kReasons));
+
+constexpr auto kCodes = std::to_array<Code>({
+    Code::kMalformed, Code::kUnauthentic, Code::kUntrusted, Code::kUnsupported,
+    Code::kInvalidArgument, Code::kOverLimit, Code::kNotFound, Code::kBusy, Code::kIo,
+    Code::kInternal,
+});
+
+Error FromFailure(const wire::Failure& failure) {
+  const auto reason = std::ranges::lower_bound(kReasons, failure.reason());
+  const auto code = std::ranges::find_if(kCodes, [&](Code c) { return Name(c) == failure.code(); });
+  const bool known = reason != kReasons.end() && *reason == failure.reason();
+  return {code == kCodes.end() ? Code::kInternal : *code, known ? *reason : "enclave_refused",
+          failure.detail().empty() ? "the enclave refused the request" : failure.detail()};
+}
+
+Result<tensors::NamedTensor> DecodeTensor(const wire::Tensor& message) {
+  tensors::NamedTensor tensor;
+  tensor.name = message.name();
+  tensor.type = static_cast<wire::ElementType>(message.type());
+  tensor.shape.assign(message.dims().begin(), message.dims().end());
+  const auto size = tensors::ByteCount(tensor.type, tensor.shape);
+  if (!size || *size != message.data().size()) return Malformed();
+  tensor.data = SecretBytes::CopyOf(AsBytes(message.data()));
+  return tensor;
+}
+
+Measurements DecodeMeasurements(const wire::Measurements& message) {
+  return {.peak_plaintext_weight_bytes = message.peak_plaintext_weight_bytes(),
+          .longest_plaintext_us = message.longest_plaintext_us(),
+          .plaintext_byte_us = message.plaintext_byte_us(),
+          .bytes_opened = message.bytes_opened(),
+          .bytes_wiped = message.bytes_wiped(),
+          .chunks_opened = message.chunks_opened(),
+          .fetch_us = message.fetch_us(),
+          .prepare_us = message.prepare_us(),
+          .execute_us = message.execute_us(),
+          .peak_activation_bytes = message.peak_activation_bytes()};
+}
+
+}  // namespace
+
+Result<SecretBytes> EncodeRequest(const SecretBytes& topology,
+                                  std::span<const tensors::NamedTensor> inputs) {
+  wire::Request request;
+  request.set_lifetime(wire::REQUEST);
+  const ByteSpan bytes = topology.Reveal();
+  if (bytes.size() > wire::kLargestMessageBytes ||
+      !request.mutable_topology()->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return Error{Code::kMalformed, "topology_malformed", "the topology key's content isn't readable"};
+  }
+  for (const tensors::NamedTensor& input : inputs) {
+    wire::Tensor& message = *request.add_inputs();
+    message.set_name(input.name);
+    message.set_type(static_cast<wire::DataType>(input.type));
+    message.mutable_dims()->Add(input.shape.begin(), input.shape.end());
+    message.set_data(std::string(AsText(input.data.Reveal())));
+  }
+  const size_t size = request.ByteSizeLong();
+  if (size > wire::kLargestMessageBytes) {
+    return Error{Code::kOverLimit, "message_too_large",
+                 "the request has " + std::to_string(size) + " bytes; at most " +
+                     std::to_string(wire::kLargestMessageBytes) + " can be sent"};
+  }
+  SecretBytes message(size);
+  CHECK(request.SerializeToArray(message.Fill().data(), static_cast<int>(size)));
+  return message;
+}
+
+Result<Answer> DecodeReply(const SecretBytes& reply) {
+  wire::Reply message;
+  const ByteSpan bytes = reply.Reveal();
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Malformed();
+  if (message.has_failure()) return FromFailure(message.failure());
+  if (!message.has_outputs()) return Malformed();
+  Answer answer;
+  answer.measured = DecodeMeasurements(message.measurements());
+  for (const wire::Tensor& output : message.outputs().tensors()) {
+    TRY(tensors::NamedTensor tensor, DecodeTensor(output));
+    answer.outputs.push_back(std::move(tensor));
+  }
+  return answer;
+}
+
+}  // namespace ephemeralml::session

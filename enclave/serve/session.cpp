@@ -1,0 +1,163 @@
+#include "enclave/serve/session.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "common/base/checked.h"
+#include "common/base/log.h"
+#include "common/crypto/blob_cipher.h"
+#include "common/wire/frame.h"
+#include "common/wire/session.pb.h"
+#include "enclave/engine/execute.h"
+#include "enclave/engine/prepare.h"
+#include "enclave/serve/confine.h"
+
+namespace ephemeralml::serve {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kModelSecretBytes = 32;
+
+uint64_t MicrosecondsSince(Clock::time_point start) {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
+}
+
+Error MalformedTopology(std::string_view what) {
+  return {Code::kMalformed, "topology_malformed", std::string(what)};
+}
+
+Result<FetchOrder> OrderFor(const wire::Blob& blob) {
+  FetchOrder order;
+  if (blob.id().size() != order.id.size() || blob.chunk_count() == 0 ||
+      blob.chunk_count() > wire::kMostChunks || blob.chunk_bytes() < wire::kSmallestChunkBytes ||
+      blob.chunk_bytes() > wire::kLargestChunkBytes) {
+    return MalformedTopology("the topology doesn't name its blob");
+  }
+  std::ranges::copy(AsBytes(blob.id()), order.id.begin());
+  TRY(order.sealed_bytes,
+      CheckedMultiply<uint64_t>(blob.chunk_count(), blob.chunk_bytes() + wire::kTagBytes));
+  return order;
+}
+
+Result<std::unique_ptr<crypto::BlobCipher>> CipherFor(const wire::Blob& blob,
+                                                      const wire::BlobId& id) {
+  if (blob.secret().size() != kModelSecretBytes) {
+    return MalformedTopology("the topology holds no secret to open its blob with");
+  }
+  const SecretBytes secret = SecretBytes::CopyOf(AsBytes(blob.secret()));
+  return crypto::BlobCipher::Create(secret, id, blob.chunk_count(), blob.chunk_bytes());
+}
+
+std::vector<engine::NamedView> InputsOf(const wire::Request& request) {
+  std::vector<engine::NamedView> inputs;
+  for (const wire::Tensor& tensor : request.inputs()) {
+    inputs.push_back({tensor.name(),
+                      {static_cast<wire::ElementType>(tensor.type()),
+                       {tensor.dims().begin(), tensor.dims().end()},
+                       AsBytes(tensor.data())}});
+  }
+  return inputs;
+}
+
+void AddOutputs(const std::vector<engine::NamedTensor>& tensors, wire::Outputs& outputs) {
+  for (const engine::NamedTensor& each : tensors) {
+    const engine::TensorView view = each.tensor.View();
+    wire::Tensor& tensor = *outputs.add_tensors();
+    tensor.set_name(each.name);
+    tensor.set_type(static_cast<wire::DataType>(view.type));
+    tensor.mutable_dims()->Add(view.shape.begin(), view.shape.end());
+    tensor.set_data(view.bytes.data(), view.bytes.size());
+  }
+}
+
+void AddTotals(const weights::Ledger& ledger, wire::Measurements& measured) {
+  const weights::Ledger::Totals totals = ledger.Read();
+  measured.set_peak_plaintext_weight_bytes(totals.peak_plaintext_bytes);
+  measured.set_longest_plaintext_us(totals.longest_plaintext_ns / 1000);
+  measured.set_plaintext_byte_us(totals.plaintext_byte_ns / 1000);
+  measured.set_bytes_opened(totals.bytes_opened);
+  measured.set_bytes_wiped(totals.bytes_wiped);
+  measured.set_chunks_opened(totals.chunks_opened);
+}
+
+void SetFailure(const Error& error, wire::Reply& reply) {
+  wire::Failure& failure = *reply.mutable_failure();
+  failure.set_code(std::string(Name(error.code)));
+  failure.set_reason(std::string(error.reason));
+  failure.set_detail(error.what);
+}
+
+SecretBytes Serialize(const wire::Reply& reply) {
+  SecretBytes bytes(reply.ByteSizeLong());
+  CHECK(reply.SerializeToArray(bytes.Fill().data(), static_cast<int>(bytes.size())));
+  return bytes;
+}
+
+}  // namespace
+
+// The path of a request. Everything it makes is wiped when it goes out of scope, whichever way that
+// is: the plan by the wiping heap, panels and activations by the arena, the key by SecretBytes.
+Done Session::Serve(const wire::Request& request, wire::Reply& reply) {
+  wire::Measurements& measured = *reply.mutable_measurements();
+  if (request.lifetime() != wire::REQUEST) {
+    return Error{Code::kUnsupported, "lifetime_unsupported",
+                 "this enclave serves lifetime `request` alone"};
+  }
+  Clock::time_point start = Clock::now();
+  TRY(const engine::PreparedModel model, engine::Prepare(request.topology()));
+  measured.set_prepare_us(MicrosecondsSince(start));
+
+  start = Clock::now();
+  TRY(const FetchOrder order, OrderFor(request.topology().blob()));
+  TRY(const auto cipher, CipherFor(request.topology().blob(), order.id));
+  TRY(const ByteSpan sealed, blob_.Get(order));
+  measured.set_fetch_us(MicrosecondsSince(start));
+
+  start = Clock::now();
+  weights::Ledger ledger;
+  const auto outputs =
+      engine::Execute(model, InputsOf(request), {sealed, cipher.get()}, arena_, threads_, ledger);
+  measured.set_execute_us(MicrosecondsSince(start));
+  AddTotals(ledger, measured);
+  if (!outputs) return outputs.error();
+  AddOutputs(*outputs, *reply.mutable_outputs());
+  return {};
+}
+
+SecretBytes Session::Answer(SecretBytes message) {
+  arena_.ResetPeak();
+  const uint64_t wiped_before = arena_.bytes_wiped();
+  wire::Reply reply;
+  {
+    wire::Request request;
+    const ByteSpan bytes = message.Reveal();
+    const bool parsed = request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    message = SecretBytes();
+    const Done served =
+        parsed ? Serve(request, reply)
+               : Error{Code::kMalformed, "request_malformed", "the request isn't readable"};
+    if (!served) {
+      if (served.error().reason == "weights_unauthentic") blob_.Drop();
+      log::Info("request_failed", {{"reason", served.error()}});
+      SetFailure(served.error(), reply);
+    }
+  }
+  CHECK(arena_.bytes_in_use() == 0);
+  wire::Measurements& measured = *reply.mutable_measurements();
+  measured.set_peak_activation_bytes(arena_.peak_bytes());
+  measured.set_bytes_wiped(arena_.bytes_wiped() - wiped_before);
+  SecretBytes serialized = Serialize(reply);
+  reply.Clear();
+  WipeStackBelow();
+  return serialized;
+}
+
+SecretBytes Session::Refuse(const Error& error) {
+  wire::Reply reply;
+  SetFailure(error, reply);
+  return Serialize(reply);
+}
+
+}  // namespace ephemeralml::serve
