@@ -8,8 +8,6 @@
 
 namespace ephemeralml::engine::kernels {
 
-using MadeKernel = Result<std::unique_ptr<Kernel>>;
-
 /// max(0, x). Source: ONNX operator Relu, versions 1 to 14.
 MadeKernel MakeRelu(const NodeSpec& node) {
   // Written so that a NaN stays one.
@@ -62,12 +60,13 @@ MadeKernel MakeHardSwish(const NodeSpec& node) {
 /// Source: ONNX operator Gelu, version 20.
 MadeKernel MakeGelu(const NodeSpec& node) {
   TRY(const std::string approximate, node.attributes.String("approximate", "none"));
-  if (approximate == "none") {
+  const std::string_view kind = approximate;
+  if (kind == "none") {
     return MakeUnary<FloatTypes>(node, []<class T>(T x) -> T {
       return T{0.5} * x * (T{1} + Erf(x * static_cast<T>(0.70710678118654752440)));
     });
   }
-  if (approximate == "tanh") {
+  if (kind == "tanh") {
     return MakeUnary<FloatTypes>(node, []<class T>(T x) -> T {
       constexpr auto kRootOfTwoOverPi = static_cast<T>(0.79788456080286535588);
       const T inner = kRootOfTwoOverPi * (x + static_cast<T>(0.044715) * x * x * x);

@@ -28,7 +28,7 @@ class Cast final : public Kernel {
 
 /// Elements as another type. Types: all of fixed width, not string, nor the 8-bit floats (so that
 /// `saturate` has no effect). Source: ONNX operator Cast, versions 6 to 21.
-Result<std::unique_ptr<Kernel>> MakeCast(const NodeSpec& node) {
+MadeKernel MakeCast(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {}));
   TRY(const int64_t to, node.attributes.RequiredInt("to"));
   const auto type = static_cast<ElementType>(to);

@@ -73,8 +73,8 @@ void Convert(const uint8_t* source, uint8_t* target, size_t begin, size_t end) {
   } else if constexpr (std::is_same_v<From, bool>) {
     ConvertBooleans(source + begin, reinterpret_cast<To*>(target) + begin, count);
   } else {
-    ConvertRun(reinterpret_cast<const From*>(source) + begin,
-               reinterpret_cast<To*>(target) + begin, count);
+    ConvertRun(reinterpret_cast<const From*>(source) + begin, reinterpret_cast<To*>(target) + begin,
+               count);
   }
 }
 

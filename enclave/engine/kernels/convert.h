@@ -7,8 +7,8 @@
 namespace ephemeralml::engine::kernels {
 
 /// Converts as ONNX's Cast: integers wrap, floating-point values are rounded to nearest among
-/// themselves and towards zero to integers, where those out of range give the nearest end of the range
-/// and NaN gives 0; anything but zero is true. `target` has room for as many elements.
+/// themselves and towards zero to integers, where those out of range give the nearest end of the
+/// range and NaN gives 0; anything but zero is true. `target` has room for as many elements.
 /// Errors: kUnsupported `type_unsupported`.
 Done ConvertElements(Threads& threads, const TensorView& source, ElementType type,
                      MutableByteSpan target);

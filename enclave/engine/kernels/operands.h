@@ -9,6 +9,9 @@
 
 namespace ephemeralml::engine::kernels {
 
+/// What every operator's maker returns. Errors of makers: those of CheckArity and Attributes.
+using MadeKernel = Result<std::unique_ptr<Kernel>>;
+
 /// The most axes that a kernel makes out of a list of numbers.
 inline constexpr size_t kMostAxes = 64;
 

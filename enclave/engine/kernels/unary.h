@@ -22,8 +22,8 @@ void Map(Threads& threads, const T* source, T* target, size_t count, const Funct
   });
 }
 
-/// One input, one output of the same type and shape, for the element types in `Types`. `Function` is
-/// called with each element, and holds the node's attributes.
+/// One input, one output of the same type and shape, for the element types in `Types`. `Function`
+/// is called with each element, and holds the node's attributes.
 template <class Types, class Function>
 class Unary final : public Kernel {
  public:
@@ -44,7 +44,7 @@ class Unary final : public Kernel {
 };
 
 template <class Types, class Function>
-Result<std::unique_ptr<Kernel>> MakeUnary(const NodeSpec& node, Function function) {
+MadeKernel MakeUnary(const NodeSpec& node, Function function) {
   TRY_OK(CheckArity(node, {}));
   return std::make_unique<Unary<Types, Function>>(function);
 }

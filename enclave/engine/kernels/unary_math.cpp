@@ -7,8 +7,6 @@
 
 namespace ephemeralml::engine::kernels {
 
-using MadeKernel = Result<std::unique_ptr<Kernel>>;
-
 /// Source: ONNX operator Abs, versions 1 to 13. The lowest signed integer stays what it is.
 MadeKernel MakeAbs(const NodeSpec& node) {
   return MakeUnary<NumericTypes>(node, []<class T>(T x) -> T {
