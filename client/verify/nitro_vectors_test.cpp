@@ -1,0 +1,134 @@
+// Real documents, which this repository doesn't hold: EPHEMERAL_VECTORS names their folder. Without
+// it these tests say that they were skipped.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "client/verify/aws_nitro_root.h"
+#include "client/verify/chain.h"
+#include "client/verify/testing/insecure_nitro.h"
+#include "client/verify/verify.h"
+#include "common/base/file.h"
+#include "common/cose/certificate.h"
+#include "common/cose/sign1.h"
+
+namespace ephemeralml::verify {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+
+constexpr const char* kProduction = "2022-10-13-production.cose";
+constexpr const char* kDebug = "2022-10-12-debug.cose";
+const Time kProductionTime = Time(milliseconds(1665651482136));
+const Time kDebugTime = Time(milliseconds(1665582606081));
+
+std::filesystem::path Folder() {
+  const char* given = std::getenv("EPHEMERAL_VECTORS");
+  const std::filesystem::path base =
+      given != nullptr ? given : std::filesystem::path(EPHEMERAL_DEFAULT_VECTORS);
+  return base / "nitro";
+}
+
+class NitroVectors : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(Folder())) {
+      GTEST_SKIP() << "no real documents here; EPHEMERAL_VECTORS names their folder";
+    }
+    const Bytes pem = Read("AWS_NitroEnclaves_Root-G1.pem");
+    root_ = cose::CertificateFromPem(pem).value();
+  }
+
+  static Bytes Read(const char* name) { return ReadFile(Folder() / name, 1 << 20).value(); }
+  TrustRoot Root() const { return InsecureTrustRoot::Of(root_); }
+
+  static Policy PolicyFor(ByteSpan evidence) {
+    const auto document = cose::DecodeDocument(cose::DecodeSign1(evidence)->payload).value();
+    MeasurementSet set = {.name = "vector", .pcrs = {}, .expires = {}, .observed = false};
+    for (const uint8_t index : kPolicyPcrs) {
+      if (!document.pcrs.at(index).IsZero()) set.pcrs[index] = document.pcrs.at(index);
+    }
+    if (!set.pcrs.contains(0)) set.pcrs[8].fill(1);
+    return Policy::Parse(ToToml(set), TrustOnFirstUse::kAsPlatform).value();
+  }
+
+  std::string_view ReasonAt(const Bytes& evidence, const Policy& policy, Time at) const {
+    const auto outcome = CheckOffline(evidence, policy, std::nullopt, Root(), at);
+    return outcome.result ? "" : outcome.result.error().reason;
+  }
+
+  Bytes root_;
+};
+
+TEST_F(NitroVectors, HoldTheRootThatProductionPins) { EXPECT_EQ(DigestOf(root_), kAwsNitroRootG1); }
+
+TEST_F(NitroVectors, TheProductionDocumentHoldsAtItsOwnTime) {
+  const Bytes evidence = Read(kProduction);
+  const Policy policy = PolicyFor(evidence);
+  const auto document = cose::DecodeDocument(cose::DecodeSign1(evidence)->payload).value();
+  const auto outcome = CheckOffline(evidence, policy, document.nonce, Root(), kProductionTime);
+  EXPECT_TRUE(outcome.result) << outcome.report.ToText();
+  EXPECT_EQ(outcome.report.document->pcrs.size(), 6U);
+}
+
+TEST_F(NitroVectors, TheProductionDocumentIsRefusedAtOtherTimes) {
+  const Bytes evidence = Read(kProduction);
+  const Policy policy = PolicyFor(evidence);
+  EXPECT_EQ(ReasonAt(evidence, policy, Now()), "certificate_expired");
+  EXPECT_EQ(ReasonAt(evidence, policy, kProductionTime + hours(1)), "document_too_old");
+  EXPECT_EQ(ReasonAt(evidence, policy, kProductionTime + hours(3)), "certificate_expired");
+  EXPECT_EQ(ReasonAt(evidence, policy, kProductionTime - minutes(1)), "certificate_not_yet_valid");
+}
+
+TEST_F(NitroVectors, TheProductionDocumentIsRefusedUnderAnotherRoot) {
+  const Bytes evidence = Read(kProduction);
+  const auto outcome = CheckOffline(evidence, PolicyFor(evidence), std::nullopt,
+                                    InsecureNitro(kProductionTime).Root(), kProductionTime);
+  EXPECT_EQ(outcome.result.error().reason, "root_mismatch");
+}
+
+TEST_F(NitroVectors, TheProductionDocumentOpensNoConnection) {
+  const Bytes evidence = Read(kProduction);
+  const auto outcome =
+      Examine(evidence, PolicyFor(evidence), Expectations(), Root(), kProductionTime);
+  EXPECT_EQ(outcome.result.error().reason, "nonce_mismatch");
+}
+
+TEST_F(NitroVectors, TheDebugDocumentIsRefusedForBeingDebug) {
+  const Bytes evidence = Read(kDebug);
+  EXPECT_EQ(ReasonAt(evidence, PolicyFor(evidence), kDebugTime), "debug_enclave");
+}
+
+TEST_F(NitroVectors, FlippedBitsOfTheProductionDocumentAreRefused) {
+  const Bytes evidence = Read(kProduction);
+  const Policy policy = PolicyFor(evidence);
+  for (size_t bit = 0; bit < evidence.size() * 8; bit += 37) {
+    Bytes flipped = evidence;
+    flipped[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
+    ASSERT_NE(ReasonAt(flipped, policy, kProductionTime), "") << "bit " << bit;
+  }
+}
+
+TEST_F(NitroVectors, TheCorruptDocumentIsRefused) {
+  const auto sign1 = cose::DecodeSign1(Read("2026-01-03-corrupt.cose"));
+  EXPECT_FALSE(sign1);
+  EXPECT_EQ(sign1.error().code, Code::kMalformed);
+}
+
+TEST_F(NitroVectors, TheUnsignedDocumentOfQemuIsRefused) {
+  const Bytes text = Read("qemu-unsigned.hex");
+  const Bytes reply = FromHex(AsText(text).substr(0, text.size() - 1)).value();
+  // The NSM's reply wraps the document: {"Attestation": {"document": bytes}}.
+  const auto begin = std::ranges::search(reply, Bytes{0x84, 0x43, 0xa1, 0x01, 0x20}).begin();
+  ASSERT_NE(begin, reply.end());
+  const Bytes evidence(begin, reply.end());
+  EXPECT_EQ(cose::DecodeSign1(evidence).error().reason, "evidence_algorithm_refused");
+}
+
+}  // namespace
+}  // namespace ephemeralml::verify
