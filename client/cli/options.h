@@ -11,7 +11,8 @@
 
 namespace ephemeralml::cli {
 
-/// How a topology key on disk is opened: a passphrase file, a key file, or (neither given) a prompt.
+/// How a topology key on disk is opened: a passphrase file, a key file, or (neither given) a
+/// prompt.
 struct UnlockOptions {
   std::string passphrase_file;
   std::string key_file;

@@ -18,7 +18,8 @@ ProgressLine::~ProgressLine() {
 
 void ProgressLine::Show(uint64_t done, uint64_t total) {
   if (!visible_ || total == 0) return;
-  const int percent = static_cast<int>(static_cast<double>(done) / static_cast<double>(total) * 100);
+  const int percent =
+      static_cast<int>(static_cast<double>(done) / static_cast<double>(total) * 100);
   if (percent == shown_percent_) return;
   shown_percent_ = percent;
   fmt::print(stderr, "\r{}: {:3}% of {}", label_, percent, HumanBytes(total));

@@ -6,6 +6,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/options.h"
 #include "client/cli/progress.h"
+#include "common/wire/blob_format.h"
 
 namespace ephemeralml::cli {
 namespace {
@@ -48,10 +49,13 @@ Done Upload(const Options& options) {
 
 void AddUpload(CLI::App& app, Action& action) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("upload", "Store a sealed weight blob on the untrusted host");
+  CLI::App* command =
+      app.add_subcommand("upload", "Store a sealed weight blob on the untrusted host");
   command->add_option("BLOB", options->blob, "The blob's file, as decompose wrote it")
-      ->required()->check(CLI::ExistingFile);
-  command->add_option("--id", options->id, "The blob's id; by default the file's name without extension");
+      ->required()
+      ->check(CLI::ExistingFile);
+  command->add_option("--id", options->id,
+                      "The blob's id; by default the file's name without extension");
   options->store.AddTo(*command);
   command->callback([options, &action] { action = [options] { return Upload(*options); }; });
 }

@@ -35,8 +35,9 @@ Result<net::HttpConnection> Connect(const BlobStoreAccess& access) {
 }
 
 Error Refused(unsigned status) {
-  return {Code::kIo, "blob_refused",
-          "the host refuses the blob (HTTP " + std::to_string(status) + "): " + ExplainStatus(status)};
+  return {
+      Code::kIo, "blob_refused",
+      "the host refuses the blob (HTTP " + std::to_string(status) + "): " + ExplainStatus(status)};
 }
 
 Done SendFile(net::HttpConnection& connection, int fd, uint64_t size, int64_t timeout_ms,
@@ -65,8 +66,11 @@ Result<UploadOutcome> UploadBlob(const BlobStoreAccess& access, const std::strin
   const auto size = static_cast<uint64_t>(status.st_size);
   TRY(const std::string authorization, AuthorizationHeader(access));
   TRY(net::HttpConnection connection, Connect(access));
-  TRY_OK(connection.SendHead({"PUT", "/v1/blobs/" + blob_id, access.host.Authority(),
-                              {{"Authorization", authorization}}, size},
+  TRY_OK(connection.SendHead({"PUT",
+                              "/v1/blobs/" + blob_id,
+                              access.host.Authority(),
+                              {{"Authorization", authorization}},
+                              size},
                              net::After(access.timeout_ms)));
   const Done sent = SendFile(connection, fd.Get(), size, access.timeout_ms, progress);
   // A host that refuses may answer and close before it has read everything: its answer tells why.
@@ -81,8 +85,11 @@ Done DeleteBlob(const BlobStoreAccess& access, const std::string& blob_id) {
   TRY(const std::string authorization, AuthorizationHeader(access));
   TRY(net::HttpConnection connection, Connect(access));
   const net::Deadline deadline = net::After(access.timeout_ms);
-  TRY_OK(connection.SendHead({"DELETE", "/v1/blobs/" + blob_id, access.host.Authority(),
-                              {{"Authorization", authorization}}, 0},
+  TRY_OK(connection.SendHead({"DELETE",
+                              "/v1/blobs/" + blob_id,
+                              access.host.Authority(),
+                              {{"Authorization", authorization}},
+                              0},
                              deadline));
   TRY(const net::HttpResponse response, connection.ReceiveHead(true, deadline));
   if (response.status / 100 != 2) return Refused(response.status);

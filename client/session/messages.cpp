@@ -10,22 +10,32 @@ namespace ephemeralml::session {
 namespace {
 
 Error Malformed() {
-  return {Code::kMalformed, "reply_malformed", "the enclave's reply isn't what this client expects"};
+  return {Code::kMalformed, "reply_malformed",
+          "the enclave's reply isn't what this client expects"};
 }
 
 // An Error's reason must be a literal of this program, so reasons from the enclave are looked up.
 constexpr auto kReasons = std::to_array<std::string_view>({
-    "attribute_invalid", "blob_incomplete", "blob_malformed", "blob_store_unreachable",
-    "blob_too_large", "control_lost", "input_invalid", "input_mismatch", "lifetime_unsupported",
-    "memory_unavailable", "message_too_large", "operator_unsupported", "request_malformed",
-    "session_memory_exceeded", "shape_invalid", "size_overflow", "step_limit_exceeded",
-    "topology_malformed", "type_unsupported", "weights_unauthentic",
+    "attribute_invalid",      "blob_incomplete",         "blob_malformed",
+    "blob_store_unreachable", "blob_too_large",          "control_lost",
+    "input_invalid",          "input_mismatch",          "lifetime_unsupported",
+    "memory_unavailable",     "message_too_large",       "operator_unsupported",
+    "request_malformed",      "session_memory_exceeded", "shape_invalid",
+    "size_overflow",          "step_limit_exceeded",     "topology_malformed",
+    "type_unsupported",       "weights_unauthentic",
 });
 static_assert(std::ranges::is_sorted(kReasons));
 
 constexpr auto kCodes = std::to_array<Code>({
-    Code::kMalformed, Code::kUnauthentic, Code::kUntrusted, Code::kUnsupported,
-    Code::kInvalidArgument, Code::kOverLimit, Code::kNotFound, Code::kBusy, Code::kIo,
+    Code::kMalformed,
+    Code::kUnauthentic,
+    Code::kUntrusted,
+    Code::kUnsupported,
+    Code::kInvalidArgument,
+    Code::kOverLimit,
+    Code::kNotFound,
+    Code::kBusy,
+    Code::kIo,
     Code::kInternal,
 });
 
@@ -70,7 +80,8 @@ Result<SecretBytes> EncodeRequest(const SecretBytes& topology,
   const ByteSpan bytes = topology.Reveal();
   if (bytes.size() > wire::kLargestMessageBytes ||
       !request.mutable_topology()->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return Error{Code::kMalformed, "topology_malformed", "the topology key's content isn't readable"};
+    return Error{Code::kMalformed, "topology_malformed",
+                 "the topology key's content isn't readable"};
   }
   for (const tensors::NamedTensor& input : inputs) {
     wire::Tensor& message = *request.add_inputs();

@@ -5,7 +5,8 @@
 
 namespace ephemeralml::session {
 
-/// A serialized wire::Request. Errors: kMalformed `topology_malformed`, kOverLimit `message_too_large`.
+/// A serialized wire::Request. Errors: kMalformed `topology_malformed`, kOverLimit
+/// `message_too_large`.
 Result<SecretBytes> EncodeRequest(const SecretBytes& topology,
                                   std::span<const tensors::NamedTensor> inputs);
 

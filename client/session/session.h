@@ -1,6 +1,6 @@
 #pragma once
-// A session with an attested enclave: tunnel, channel, evidence, verification, then requests. A Session
-// exists only if verification held: nothing secret can be sent before.
+// A session with an attested enclave: tunnel, channel, evidence, verification, then requests. A
+// Session exists only if verification held: nothing secret can be sent before.
 
 #include <span>
 #include <string>
@@ -14,8 +14,8 @@
 namespace ephemeralml::session {
 
 struct SessionSettings {
-  net::Address host;                          ///< the untrusted host's HTTP port
-  std::string enclave_name;                   ///< what the tunnel is asked for, HOST:PORT
+  net::Address host;         ///< the untrusted host's HTTP port
+  std::string enclave_name;  ///< what the tunnel is asked for, HOST:PORT
   int64_t setup_timeout_ms = 20'000;
   int64_t request_timeout_ms = 300'000;
 };
@@ -46,9 +46,11 @@ struct Presented {
   Bytes evidence;
 };
 
-/// Opens tunnel and channel and asks for evidence. Errors: those of OpenTunnel and Channel, kMalformed
-/// `evidence_malformed`.
+/// Opens tunnel and channel and asks for evidence. Errors: those of OpenTunnel and Channel.
 Result<Presented> AskForEvidence(const SessionSettings& settings);
+
+/// What evidence must say to be about this connection.
+verify::Expectations ExpectationsFor(const Presented& presented);
 
 /// Threads: one at a time.
 class Session {
@@ -66,9 +68,12 @@ class Session {
   /// True when the connection has had its time: open another session.
   bool ShouldReplace() const { return channel_.ShouldReplace(); }
 
+  /// Tells the enclave that no request follows.
+  void Close();
+
  private:
-  Session(const SessionSettings& settings, channel::Channel channel)
-      : settings_(settings), channel_(std::move(channel)) {}
+  Session(const SessionSettings& settings, const verify::VerifiedEnclave& enclave,
+          channel::Channel channel);
 
   SessionSettings settings_;
   channel::Channel channel_;

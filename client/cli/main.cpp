@@ -1,0 +1,63 @@
+// ephemeralml: the model owner's client.
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "client/cli/commands.h"
+#include "common/base/log.h"
+#include "common/base/settings.h"
+
+namespace {
+
+using namespace ephemeralml;
+
+// Stable, so that scripts can tell causes apart; docs/errors.md lists them.
+int ExitStatus(Code code) {
+  switch (code) {
+    case Code::kInvalidArgument:
+      return 2;
+    case Code::kMalformed:
+      return 3;
+    case Code::kUnauthentic:
+      return 4;
+    case Code::kUntrusted:
+      return 5;
+    case Code::kUnsupported:
+      return 6;
+    case Code::kOverLimit:
+      return 7;
+    case Code::kNotFound:
+      return 8;
+    case Code::kBusy:
+      return 9;
+    case Code::kIo:
+      return 10;
+    case Code::kInternal:
+      return 11;
+  }
+  return 11;
+}
+
+int Run(int argc, char** argv) {
+  CLI::App app("Confidential inference: splits ONNX models, keeps the key, asks attested enclaves.",
+               "ephemeralml");
+  app.set_version_flag("--version", EPHEMERAL_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  cli::Action action;
+  cli::AddDecompose(app, action);
+  cli::AddUpload(app, action);
+  cli::AddInfer(app, action);
+  cli::AddAttest(app, action);
+  cli::AddInspect(app, action);
+  cli::AddKey(app, action);
+  if (const auto status = ParseSettings(app, "client", argc, argv)) return *status;
+  const Done done = action();
+  if (done) return 0;
+  std::cerr << "ephemeralml: " << done.error().what << " [" << done.error().reason << "]\n";
+  return ExitStatus(done.error().code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return Run(argc, argv); }

@@ -1,0 +1,59 @@
+#include "client/session/session.h"
+
+#include "client/session/messages.h"
+#include "client/session/tunnel.h"
+#include "common/crypto/random.h"
+#include "common/wire/frame.h"
+
+namespace ephemeralml::session {
+namespace {
+
+constexpr size_t kLargestEvidenceBytes = 16 * 1024;  // AWS: a document has at most 16 KiB
+
+}  // namespace
+
+Result<Presented> AskForEvidence(const SessionSettings& settings) {
+  const net::Deadline deadline = net::After(settings.setup_timeout_ms);
+  TRY_OK(channel::Initialize());
+  TRY(UniqueFd tunnel, OpenTunnel(settings.host, settings.enclave_name, deadline));
+  TRY(channel::Channel channel, channel::Channel::Connect(std::move(tunnel), deadline));
+  channel::Nonce nonce;
+  crypto::FillRandom(nonce);
+  TRY_OK(channel.SendRaw(nonce, deadline));
+  TRY(const SecretBytes evidence, channel.ReceiveMessage(kLargestEvidenceBytes, deadline));
+  const ByteSpan bytes = evidence.Reveal();
+  return Presented{std::move(channel), nonce, Bytes(bytes.begin(), bytes.end())};
+}
+
+verify::Expectations ExpectationsFor(const Presented& presented) {
+  return {presented.nonce, presented.channel.ServerPublicKey(), presented.channel.Exporter()};
+}
+
+Result<Session> Session::Open(const SessionSettings& settings, const verify::Policy& policy,
+                              const verify::TrustRoot& root, verify::Report* report) {
+  TRY(Presented presented, AskForEvidence(settings));
+  auto examined =
+      verify::Examine(presented.evidence, policy, ExpectationsFor(presented), root, verify::Now());
+  if (report != nullptr) *report = std::move(examined.report);
+  TRY(const verify::VerifiedEnclave enclave, std::move(examined.result));
+  return Session(settings, enclave, std::move(presented.channel));
+}
+
+Session::Session(const SessionSettings& settings, const verify::VerifiedEnclave& enclave,
+                 channel::Channel channel)
+    : settings_(settings), channel_(std::move(channel)) {
+  CHECK(enclave.tls_public_key() == channel_.ServerPublicKey());
+}
+
+Result<Answer> Session::Infer(const SecretBytes& topology,
+                              std::span<const tensors::NamedTensor> inputs) {
+  TRY(const SecretBytes request, EncodeRequest(topology, inputs));
+  TRY_OK(channel_.SendMessage(request.Reveal(), net::After(settings_.request_timeout_ms)));
+  TRY(const SecretBytes reply, channel_.ReceiveMessage(wire::kLargestMessageBytes,
+                                                       net::After(settings_.request_timeout_ms)));
+  return DecodeReply(reply);
+}
+
+void Session::Close() { channel_.Close(); }
+
+}  // namespace ephemeralml::session
