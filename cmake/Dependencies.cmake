@@ -11,6 +11,8 @@ find_package(tomlplusplus REQUIRED)
 find_package(tl-expected REQUIRED)
 find_package(fmt REQUIRED)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+# Not find_package: Debian's file for it asks for command-line tools that are packaged apart.
+pkg_check_modules(ZIP REQUIRED IMPORTED_TARGET libzip)
 find_library(IPSEC_MB IPSec_MB REQUIRED)
 find_library(CBOR cbor REQUIRED)
 find_library(DNNL dnnl REQUIRED)
