@@ -8,13 +8,17 @@ namespace {
 constexpr size_t kSmallestBucketBytes = 4096;
 }
 
-size_t PaddedLength(size_t length) {
-  if (length <= kSmallestBucketBytes) return kSmallestBucketBytes;
+size_t Padme(size_t length) {
+  CHECK(length >= 2);
   const auto exponent = static_cast<unsigned>(std::bit_width(length) - 1);
   const auto significant_bits = static_cast<unsigned>(std::bit_width(exponent));
   const size_t mask = (size_t{1} << (exponent - significant_bits)) - 1;
   CHECK(length <= SIZE_MAX - mask);
   return (length + mask) & ~mask;
+}
+
+size_t PaddedLength(size_t length) {
+  return length <= kSmallestBucketBytes ? kSmallestBucketBytes : Padme(length);
 }
 
 Bytes EncodeFrameHeader(size_t message_bytes) {

@@ -12,10 +12,13 @@ inline constexpr size_t kFrameHeaderBytes = 8;
 /// The largest message that either end accepts unless it sets a lower limit.
 inline constexpr size_t kLargestMessageBytes = size_t{256} << 20;
 
-/// The bucket for `length` bytes: at least 4 KiB, then Padmé's: a length keeps no more significant
-/// bits than the number of bits that its own bit length takes, so it grows by at most 12 %. Source:
-/// Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs",
-/// PoPETs 2019, section 4.
+/// Padmé's bucket for a length of at least 2: it keeps no more significant bits than the number of
+/// bits that its own bit length takes, so it grows by at most 12 %. Source: Nikitin et al.,
+/// "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", PoPETs 2019,
+/// section 4.
+size_t Padme(size_t length);
+
+/// The bucket for `length` bytes: at least 4 KiB, then Padmé's.
 size_t PaddedLength(size_t length);
 
 struct FrameHeader {

@@ -1,0 +1,182 @@
+#include "client/decompose/onnx/tensor_data.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "client/decompose/onnx/message_reader.h"
+#include "common/base/checked.h"
+
+namespace ephemeralml::onnx {
+namespace {
+
+using wire::ElementType;
+
+// Fields of TensorProto that hold typed data.
+constexpr int kFloatData = 4;
+constexpr int kInt32Data = 5;
+constexpr int kInt64Data = 7;
+constexpr int kDoubleData = 10;
+constexpr int kUint64Data = 11;
+
+int DataField(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat:
+      return kFloatData;
+    case ElementType::kDouble:
+      return kDoubleData;
+    case ElementType::kInt64:
+      return kInt64Data;
+    case ElementType::kUint32:
+    case ElementType::kUint64:
+      return kUint64Data;
+    default:
+      return kInt32Data;
+  }
+}
+
+Error Invalid(const Tensor& tensor, const std::string& what) {
+  return {Code::kMalformed, "tensor_invalid", "tensor '" + std::string(tensor.name) + "' " + what};
+}
+
+// The values that a type stored in a wider field may take. The 16-bit floats are stored as bits.
+struct Range {
+  int64_t least;
+  int64_t most;
+};
+template <class T>
+constexpr Range kRange = {std::numeric_limits<T>::min(), std::numeric_limits<T>::max()};
+
+Range RangeOf(ElementType type) {
+  switch (type) {
+    case ElementType::kBool:
+      return {0, 1};
+    case ElementType::kInt8:
+      return kRange<int8_t>;
+    case ElementType::kUint8:
+      return kRange<uint8_t>;
+    case ElementType::kInt16:
+      return kRange<int16_t>;
+    case ElementType::kUint16:
+    case ElementType::kFloat16:
+    case ElementType::kBfloat16:
+      return kRange<uint16_t>;
+    case ElementType::kInt32:
+      return kRange<int32_t>;
+    case ElementType::kUint32:
+      return kRange<uint32_t>;
+    default:
+      return kRange<int64_t>;
+  }
+}
+
+// Gathers numbers of one width, up to the size that the dimensions say.
+class Collector {
+ public:
+  Collector(const Tensor& tensor, ElementType type, size_t byte_count)
+      : tensor_(&tensor), type_(type), range_(RangeOf(type)), byte_count_(byte_count) {
+    // Dimensions may promise anything; an encoded number takes at least a byte.
+    bytes_.reserve(std::min(byte_count, 8 * tensor.message.size()));
+  }
+
+  Done Take(uint64_t bits) {
+    const size_t width = wire::ElementBytes(type_);
+    if (byte_count_ - bytes_.size() < width) return WrongSize();
+    const size_t at = bytes_.size();
+    bytes_.resize(at + width);
+    std::memcpy(bytes_.data() + at, &bits, width);
+    return {};
+  }
+  Done TakeInteger(uint64_t value) {
+    const auto number = static_cast<int64_t>(value);
+    if (type_ != ElementType::kUint64 && (number < range_.least || number > range_.most)) {
+      return Invalid(*tensor_, "holds a value that its type can't");
+    }
+    return Take(value);
+  }
+  Result<Bytes> Finish() {
+    if (bytes_.size() != byte_count_) return WrongSize();
+    return std::move(bytes_);
+  }
+
+ private:
+  Error WrongSize() const {
+    return Invalid(*tensor_, "holds more or fewer elements than its dimensions say");
+  }
+
+  const Tensor* tensor_;
+  ElementType type_;
+  Range range_;
+  size_t byte_count_;
+  Bytes bytes_;
+};
+
+Result<Bytes> ReadTypedData(const Tensor& tensor, ElementType type, size_t byte_count) {
+  Collector collector(tensor, type, byte_count);
+  const int field = DataField(type);
+  TRY_OK(ForEachField(tensor.message, [&](MessageReader& reader) -> Done {
+    if (reader.field() != field) return reader.Skip();
+    if (field == kFloatData) {
+      return reader.Fixed32s([&](uint32_t bits) { return collector.Take(bits); });
+    }
+    if (field == kDoubleData) {
+      return reader.Fixed64s([&](uint64_t bits) { return collector.Take(bits); });
+    }
+    return reader.Varints([&](uint64_t value) { return collector.TakeInteger(value); });
+  }));
+  return collector.Finish();
+}
+
+Result<TensorData> ReadUnchecked(const Tensor& tensor, ExternalFiles& files, size_t byte_count) {
+  if (tensor.is_external) {
+    TRY(const ByteSpan bytes, files.View(tensor, byte_count));
+    return TensorData::ViewOf(bytes);
+  }
+  if (!tensor.raw_data) {
+    TRY(Bytes bytes, ReadTypedData(tensor, TypeOf(tensor), byte_count));
+    return TensorData::Owning(std::move(bytes));
+  }
+  if (tensor.raw_data->size() != byte_count) {
+    return Invalid(tensor, "holds " + std::to_string(tensor.raw_data->size()) +
+                               " bytes; its dimensions say " + std::to_string(byte_count));
+  }
+  return TensorData::ViewOf(*tensor.raw_data);
+}
+
+}  // namespace
+
+ElementType TypeOf(const Tensor& tensor) {
+  const ElementType type = wire::ElementTypeFromNumber(tensor.data_type);
+  return wire::ElementBytes(type) == 0 ? ElementType::kUndefined : type;
+}
+
+Result<size_t> ByteCount(const Tensor& tensor) {
+  const ElementType type = TypeOf(tensor);
+  if (type == ElementType::kUndefined) {
+    return Error{Code::kUnsupported, "type_unsupported",
+                 "tensor '" + std::string(tensor.name) + "' has ONNX's element type " +
+                     std::to_string(tensor.data_type)};
+  }
+  if (tensor.dims.size() > kMostDimensions) return Invalid(tensor, "has too many dimensions");
+  size_t bytes = wire::ElementBytes(type);
+  bool is_empty = false;
+  for (const int64_t dim : tensor.dims) {
+    if (dim < 0) return Invalid(tensor, "has a negative dimension");
+    is_empty = is_empty || dim == 0;
+    // Zeros count as ones here: strides of an empty tensor must be countable too.
+    TRY(bytes, CheckedMultiply(bytes, std::max<size_t>(static_cast<size_t>(dim), 1)));
+  }
+  return is_empty ? 0 : bytes;
+}
+
+Result<TensorData> ReadTensorData(const Tensor& tensor, ExternalFiles& files) {
+  TRY(const size_t byte_count, ByteCount(tensor));
+  TRY(TensorData data, ReadUnchecked(tensor, files, byte_count));
+  const auto is_no_bool = [](uint8_t byte) { return byte > 1; };
+  if (TypeOf(tensor) == ElementType::kBool && std::ranges::any_of(data.bytes(), is_no_bool)) {
+    return Invalid(tensor, "holds a boolean that is neither true nor false");
+  }
+  return data;
+}
+
+}  // namespace ephemeralml::onnx

@@ -1,0 +1,187 @@
+#include "client/decompose/topology_message.h"
+
+#include <set>
+
+#include "client/decompose/onnx/tensor_data.h"
+#include "common/wire/frame.h"
+#include "common/wire/topology.pb.h"
+
+namespace ephemeralml::decompose {
+namespace {
+
+constexpr uint32_t kTopologyVersion = 1;
+
+class TopologyWriter {
+ public:
+  TopologyWriter(onnx::ExternalFiles& files, wire::Topology& topology)
+      : files_(files), topology_(topology) {}
+
+  // Only those that nodes use: the rest would tell which program exported the model.
+  void WriteOperatorSets(const onnx::Model& model, const Program& program) {
+    std::set<std::string_view> used;
+    ForEachNode(program.main, [&](const ProgramNode& node) { used.insert(node.domain); });
+    for (const auto& [domain, version] : model.operator_sets) {
+      if (used.erase(domain == "ai.onnx" ? "" : domain) == 0) continue;
+      wire::OperatorSet* set = topology_.add_operator_sets();
+      set->set_domain(domain == "ai.onnx" ? "" : std::string(domain));
+      set->set_version(static_cast<uint32_t>(version));
+    }
+  }
+
+  void WriteBlob(const BlobKey& blob) {
+    wire::Blob* message = topology_.mutable_blob();
+    message->set_id(std::string(AsText(blob.id)));
+    message->set_chunk_count(blob.chunk_count);
+    message->set_chunk_bytes(blob.chunk_bytes);
+    message->set_secret(std::string(AsText(blob.secret.Reveal())));
+  }
+
+  Done WriteMainGraph(const ProgramGraph& graph) {
+    return WriteGraph(graph, true, *topology_.mutable_graph());
+  }
+
+  Done WriteWeights(const WeightPlan& plan) {
+    for (const PlannedWeight& weight : plan.weights) {
+      wire::Weight* message = topology_.add_weights();
+      message->set_value(weight.value);
+      message->set_type(static_cast<wire::DataType>(weight.type));
+      message->mutable_dims()->Add(weight.tensor->dims.begin(), weight.tensor->dims.end());
+      message->set_panel_extent(weight.panel_extent);
+      message->set_layout(weight.layout == PanelLayout::kColumns ? wire::COLUMN_PANELS
+                                                                 : wire::ROW_PANELS);
+      message->set_offset(weight.offset);
+      if (!weight.is_inline) continue;
+      TRY(const onnx::TensorData data, onnx::ReadTensorData(*weight.tensor, files_));
+      message->set_inline_data(std::string(AsText(data.bytes())));
+    }
+    return {};
+  }
+
+ private:
+  Done WriteGraph(const ProgramGraph& graph, bool is_main, wire::Graph& message) {
+    for (const ProgramValue& input : graph.inputs) {
+      WriteValue(input, is_main, *message.add_inputs());
+    }
+    for (const ProgramValue& output : graph.outputs) {
+      WriteValue(output, is_main, *message.add_outputs());
+    }
+    for (const ProgramNode& node : graph.nodes) {
+      TRY_OK(WriteNode(node, *message.add_nodes()));
+    }
+    return {};
+  }
+
+  // Inner names, types and shapes go nowhere.
+  static void WriteValue(const ProgramValue& value, bool is_main, wire::Value& message) {
+    message.set_id(value.id);
+    if (!is_main) return;
+    message.set_name(std::string(value.source->name));
+    message.set_type(
+        static_cast<wire::DataType>(wire::ElementTypeFromNumber(value.source->element_type)));
+    if (!value.source->shape) return;
+    message.set_has_shape(true);
+    for (const onnx::Dimension& dimension : *value.source->shape) {
+      wire::Dimension* target = message.add_shape();
+      const bool is_fixed = dimension.value && *dimension.value >= 0;
+      target->set_size(is_fixed ? *dimension.value : -1);
+      if (!is_fixed) target->set_symbol(std::string(dimension.symbol));
+    }
+  }
+
+  Done WriteNode(const ProgramNode& node, wire::Node& message) {
+    message.set_operator_(std::string(node.op));
+    message.set_domain(std::string(node.domain));
+    message.mutable_inputs()->Add(node.inputs.begin(), node.inputs.end());
+    message.mutable_outputs()->Add(node.outputs.begin(), node.outputs.end());
+    if (node.source == nullptr) return {};
+    size_t next_subgraph = 0;
+    for (const onnx::Attribute& attribute : node.source->attributes) {
+      wire::Attribute& target = *message.add_attributes();
+      target.set_name(std::string(attribute.name));
+      if (attribute.type == onnx::AttributeType::kGraph) {
+        TRY_OK(WriteGraph(node.subgraphs.at(next_subgraph++), false, *target.mutable_graph()));
+      } else {
+        TRY_OK(WriteAttribute(attribute, target));
+      }
+    }
+    return {};
+  }
+
+  Done WriteAttribute(const onnx::Attribute& attribute, wire::Attribute& message) {
+    using onnx::AttributeType;
+    switch (attribute.type) {
+      case AttributeType::kFloat:
+        message.set_f(attribute.f);
+        return {};
+      case AttributeType::kInt:
+        message.set_i(attribute.i);
+        return {};
+      case AttributeType::kString:
+        message.set_s(std::string(attribute.s));
+        return {};
+      case AttributeType::kFloats:
+        message.mutable_floats()->mutable_values()->Add(attribute.floats.begin(),
+                                                        attribute.floats.end());
+        return {};
+      case AttributeType::kInts:
+        message.mutable_ints()->mutable_values()->Add(attribute.ints.begin(), attribute.ints.end());
+        return {};
+      case AttributeType::kStrings:
+        message.mutable_strings();
+        for (const std::string_view text : attribute.strings) {
+          message.mutable_strings()->add_values(std::string(text));
+        }
+        return {};
+      default:
+        CHECK(attribute.type == AttributeType::kTensor);
+        return WriteTensor(*attribute.tensor, *message.mutable_tensor());
+    }
+  }
+
+  Done WriteTensor(const onnx::Tensor& tensor, wire::InlineTensor& message) {
+    TRY(const onnx::TensorData data, onnx::ReadTensorData(tensor, files_));
+    message.set_type(static_cast<wire::DataType>(onnx::TypeOf(tensor)));
+    message.mutable_dims()->Add(tensor.dims.begin(), tensor.dims.end());
+    message.set_data(std::string(AsText(data.bytes())));
+    return {};
+  }
+
+  onnx::ExternalFiles& files_;
+  wire::Topology& topology_;
+};
+
+void WipeSecret(wire::Topology& topology) {
+  std::string& secret = *topology.mutable_blob()->mutable_secret();
+  Wipe({reinterpret_cast<uint8_t*>(secret.data()), secret.size()});
+}
+
+Result<SecretBytes> Serialize(const wire::Topology& topology) {
+  const size_t size = topology.ByteSizeLong();
+  if (size > wire::kLargestMessageBytes) {
+    return Error{
+        Code::kOverLimit, "topology_too_large",
+        "the graph alone takes " + std::to_string(size) + " bytes; at most 256 MiB are supported"};
+  }
+  SecretBytes message(size);
+  CHECK(topology.SerializeToArray(message.Fill().data(), static_cast<int>(size)));
+  return message;
+}
+
+}  // namespace
+
+Result<SecretBytes> WriteTopology(const onnx::Model& model, const Program& program,
+                                  const WeightPlan& plan, const BlobKey& blob,
+                                  onnx::ExternalFiles& files) {
+  wire::Topology topology;
+  topology.set_format_version(kTopologyVersion);
+  TopologyWriter writer(files, topology);
+  writer.WriteOperatorSets(model, program);
+  TRY_OK(writer.WriteMainGraph(program.main));
+  TRY_OK(writer.WriteWeights(plan));
+  writer.WriteBlob(blob);
+  auto message = Serialize(topology);
+  WipeSecret(topology);
+  return message;
+}
+
+}  // namespace ephemeralml::decompose

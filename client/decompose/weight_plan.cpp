@@ -1,0 +1,105 @@
+#include "client/decompose/weight_plan.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "client/decompose/check_support.h"
+#include "client/decompose/onnx/tensor_data.h"
+#include "common/base/checked.h"
+#include "common/wire/blob_format.h"
+
+namespace ephemeralml::decompose {
+namespace {
+
+struct Use {
+  ValueId value = 0;
+  const ProgramNode* node = nullptr;
+  size_t input = 0;
+  size_t count = 0;  ///< of all uses; the fields above are of the first
+};
+
+// In the order of first use.
+std::vector<Use> FindUses(const Program& program) {
+  std::vector<Use> uses;
+  std::unordered_map<ValueId, size_t> positions;
+  ForEachNode(program.main, [&](const ProgramNode& node) {
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId value = node.inputs[i];
+      if (!program.constants.contains(value)) continue;
+      const auto position = positions.emplace(value, uses.size()).first->second;
+      if (position == uses.size()) uses.push_back({value, &node, i, 0});
+      ++uses[position].count;
+    }
+  });
+  return uses;
+}
+
+bool IsTransposed(const ProgramNode& gemm) {
+  const auto& attributes = gemm.source->attributes;
+  const auto found = std::ranges::find(attributes, "transB", &onnx::Attribute::name);
+  return found != attributes.end() && found->i != 0;
+}
+
+// True if the weight is nothing but the right factor of one matrix product, as [K, N].
+bool IsRightFactor(const Use& use, const onnx::Tensor& tensor) {
+  if (use.count != 1 || use.input != 1 || tensor.dims.size() != 2) return false;
+  if (!use.node->domain.empty()) return false;
+  return use.node->op == "MatMul" || (use.node->op == "Gemm" && !IsTransposed(*use.node));
+}
+
+bool IsInline(const PlannedWeight& weight) {
+  const bool is_small_kind = weight.type == wire::ElementType::kInt32 ||
+                             weight.type == wire::ElementType::kInt64 ||
+                             weight.type == wire::ElementType::kBool;
+  return is_small_kind &&
+         weight.byte_count <= kMostInlineElements * wire::ElementBytes(weight.type);
+}
+
+uint64_t ExtentOf(const PlannedWeight& weight) {
+  const auto& dims = weight.tensor->dims;
+  if (dims.empty() || weight.byte_count == 0) return 1;
+  const auto length =
+      static_cast<uint64_t>(weight.layout == PanelLayout::kColumns ? dims[1] : dims[0]);
+  uint64_t extent = std::max<uint64_t>(1, kPanelBytes / (weight.byte_count / length));
+  if (weight.layout == PanelLayout::kColumns && extent > kPanelColumns) {
+    extent -= extent % kPanelColumns;
+  }
+  return std::min(extent, length);
+}
+
+Result<uint64_t> CheckedByteCount(const Constant& constant, onnx::ExternalFiles& files) {
+  auto data = onnx::ReadTensorData(*constant.tensor, files);
+  if (data) return data->bytes().size();
+  Error error = std::move(data).error();
+  if (constant.tensor->name.empty()) error.what += ", in '" + std::string(constant.name) + "'";
+  return error;
+}
+
+}  // namespace
+
+Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files) {
+  WeightPlan plan;
+  for (const Use& use : FindUses(program)) {
+    const Constant& constant = program.constants.at(use.value);
+    PlannedWeight weight;
+    weight.value = use.value;
+    weight.tensor = constant.tensor;
+    weight.type = onnx::TypeOf(*constant.tensor);
+    TRY(weight.byte_count, CheckedByteCount(constant, files));
+    weight.is_inline = IsInline(weight);
+    if (IsRightFactor(use, *constant.tensor) && weight.byte_count > 0 && !weight.is_inline) {
+      weight.layout = PanelLayout::kColumns;
+    }
+    weight.panel_extent = ExtentOf(weight);
+    if (!weight.is_inline) {
+      constexpr uint64_t kMask = wire::kWeightAlignment - 1;
+      TRY(const uint64_t aligned, CheckedAdd(plan.plaintext_bytes, kMask));
+      weight.offset = aligned & ~kMask;
+      TRY(plan.plaintext_bytes, CheckedAdd(weight.offset, weight.byte_count));
+    }
+    plan.weights.push_back(weight);
+  }
+  return plan;
+}
+
+}  // namespace ephemeralml::decompose

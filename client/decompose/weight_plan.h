@@ -1,0 +1,40 @@
+#pragma once
+// Where each weight will lie: in the order in which execution first uses it, cut into panels as the
+// kernels take them. Format: docs/formats/weight_blob.md.
+
+#include "client/decompose/onnx/external_files.h"
+#include "client/decompose/program.h"
+#include "common/base/result.h"
+#include "common/wire/data_type.h"
+
+namespace ephemeralml::decompose {
+
+/// A panel takes at most this, unless one row or column alone takes more. 48 columns of 384 floats:
+/// measured to be flat from 36 to 288 KiB, and small is what we want to have open.
+inline constexpr uint64_t kPanelBytes = 72 * 1024;
+/// Column panels are whole vectors wide where they are wide at all.
+inline constexpr uint64_t kPanelColumns = 16;
+
+enum class PanelLayout { kRows, kColumns };
+
+struct PlannedWeight {
+  ValueId value = 0;
+  const onnx::Tensor* tensor = nullptr;
+  wire::ElementType type = wire::ElementType::kUndefined;
+  bool is_inline = false;  ///< a few integers: they lie in the topology key
+  PanelLayout layout = PanelLayout::kRows;
+  uint64_t offset = 0;
+  uint64_t byte_count = 0;
+  uint64_t panel_extent = 1;
+};
+
+struct WeightPlan {
+  std::vector<PlannedWeight> weights;
+  uint64_t plaintext_bytes = 0;  ///< with the gaps that alignment leaves
+};
+
+/// Needs a program whose dead nodes are gone. Reads every weight once, so that none can fail later.
+/// Errors: those of onnx::ReadTensorData.
+Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files);
+
+}  // namespace ephemeralml::decompose
