@@ -58,6 +58,9 @@ class OpTester {
   OpTester& Attr(std::string name, int value) {
     return Attr(std::move(name), AttributeValue(int64_t{value}));
   }
+  OpTester& Attr(std::string name, float value) {
+    return Attr(std::move(name), AttributeValue(value));
+  }
   OpTester& Attr(std::string name, const char* value) {
     return Attr(std::move(name), AttributeValue(std::string(value)));
   }
