@@ -198,12 +198,12 @@ class Checker {
   }
 
   Done Verdict() const {
-    std::string_view reason;
+    std::string_view first_reason;
     std::string what;
-    const auto add = [&](std::string_view id, std::string_view heading,
+    const auto add = [&](std::string_view reason, std::string_view heading,
                          const std::vector<std::string>& causes) {
       if (causes.empty()) return;
-      if (reason.empty()) reason = id;
+      if (first_reason.empty()) first_reason = reason;
       if (!what.empty()) what += "; ";
       what += heading;
       for (size_t i = 0; i < causes.size(); ++i) what += (i == 0 ? " " : ", ") + causes[i];
@@ -213,8 +213,8 @@ class Checker {
     add("operator_unsupported", "operators that the engine lacks:", OperatorCauses());
     add("attribute_unsupported", "attributes:", attributes_);
     add("type_unsupported", "types:", types_);
-    if (reason.empty()) return {};
-    return Error{Code::kUnsupported, reason, "the model uses what isn't supported: " + what};
+    if (first_reason.empty()) return {};
+    return Error{Code::kUnsupported, first_reason, "the model uses what isn't supported: " + what};
   }
 
   std::vector<std::string> OperatorCauses() const {
