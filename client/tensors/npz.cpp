@@ -70,8 +70,9 @@ Done CheckMember(const zip_stat_t& member) {
                      "' isn't a stored or deflated .npy file; write the archive with NumPy"};
   }
   if (member.size > kSmallMemberBytes && member.size / kMaxDeflateRatio > member.comp_size) {
-    return Malformed("member '" + std::string(name) +
-                     "' claims to hold more than its compressed bytes can");
+    return Error{
+        Code::kMalformed, "npz_implausible_size",
+        "member '" + std::string(name) + "' claims to hold more than its compressed bytes can"};
   }
   return {};
 }

@@ -65,7 +65,7 @@ TEST(Npz, CompressesZerosAndReadsThemBack) {
 TEST(Npz, RefusesAFileCutOffAnywhere) {
   const SecretBytes file = SmallArchive();
   for (size_t length = 0; length < file.size(); ++length) {
-    EXPECT_EQ(ReasonFor(file.Reveal().first(length)), "npz_malformed") << length;
+    EXPECT_EQ(ReasonFor(OnHeap(file.Reveal().first(length))), "npz_malformed") << length;
   }
 }
 
@@ -75,7 +75,7 @@ TEST(Npz, SurvivesEveryFlippedBitAndNeverReturnsOtherElements) {
   for (size_t bit = 0; bit < 8 * file.size(); ++bit) {
     SecretBytes flipped = file.Duplicate();
     flipped.Fill()[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
-    const auto tensors = DecodeNpz(flipped.Reveal());
+    const auto tensors = DecodeNpz(OnHeap(flipped.Reveal()));
     if (!tensors.has_value()) continue;
     ASSERT_EQ(tensors->size(), wanted.size());
     for (size_t i = 0; i < wanted.size(); ++i) {
@@ -114,7 +114,7 @@ TEST(Npz, RefusesSizesThatDeflateCannotReach) {
   for (const size_t field : {entry + 24, size_t{22}}) {
     std::ranges::copy(claim, file.Fill().begin() + static_cast<ptrdiff_t>(field));
   }
-  EXPECT_EQ(ReasonFor(file.Reveal()), "npz_malformed");
+  EXPECT_EQ(ReasonFor(file.Reveal()), "npz_implausible_size");
 }
 
 TEST(Npz, RefusesADamagedMember) {

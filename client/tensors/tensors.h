@@ -49,9 +49,10 @@ Result<size_t> ByteCount(wire::ElementType type, std::span<const int64_t> shape)
 
 /// All tensors of a file, in its order; the file's kind is told by its extension.
 /// Errors: those of ReadSecretFile and ByteCount; kInvalidArgument `tensor_file_kind_unknown`;
-/// kMalformed `npy_malformed`, `npz_malformed`, `json_malformed`, `json_ragged`,
-/// `json_shape_mismatch`, `json_type_mismatch`, `json_number_out_of_range`, `tensor_name_twice`;
-/// kUnsupported `npy_unsupported`, `npz_unsupported`; kOverLimit `tensor_over_limit`.
+/// kMalformed `npy_malformed`, `npz_malformed`, `npz_implausible_size`, `json_malformed`,
+/// `json_ragged`, `json_shape_mismatch`, `json_type_mismatch`, `json_number_out_of_range`,
+/// `tensor_name_twice`; kUnsupported `npy_unsupported`, `npz_unsupported`; kOverLimit
+/// `tensor_over_limit`.
 Result<std::vector<NamedTensor>> ReadTensors(const std::filesystem::path& path,
                                              const TypesByName& untyped = {});
 
