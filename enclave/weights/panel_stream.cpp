@@ -12,6 +12,20 @@ void RaiseTo(std::atomic<uint64_t>& most, uint64_t value) {
   }
 }
 
+Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
+               Ledger& ledger) {
+  const uint64_t sealed_bytes = model.cipher->sealed_chunk_bytes();
+  // Fewer chunks than the topology speaks of: the host kept some back.
+  if ((chunk + 1) * sealed_bytes > model.sealed_chunks.size()) {
+    return Error{Code::kUnauthentic, "weights_unauthentic", "the weights can't be authenticated"};
+  }
+  TRY_OK(model.cipher->Open(wire::ChunkIndex(chunk),
+                            model.sealed_chunks.subspan(chunk * sealed_bytes, sealed_bytes),
+                            plaintext));
+  ledger.ChunkOpened();
+  return {};
+}
+
 }  // namespace
 
 void Ledger::Opened(size_t bytes) {
@@ -120,19 +134,6 @@ Result<OpenPanel> PanelStream::NewPanel(uint64_t bytes, int64_t begin, int64_t e
   return OpenPanel(std::move(block), begin, end, ledger_);
 }
 
-Done PanelStream::OpenChunk(uint64_t chunk, MutableByteSpan plaintext) const {
-  const uint64_t sealed_bytes = model_->cipher->sealed_chunk_bytes();
-  // Fewer chunks than the topology speaks of: the host kept some back.
-  if ((chunk + 1) * sealed_bytes > model_->sealed_chunks.size()) {
-    return Error{Code::kUnauthentic, "weights_unauthentic", "the weights can't be authenticated"};
-  }
-  TRY_OK(model_->cipher->Open(wire::ChunkIndex(chunk),
-                              model_->sealed_chunks.subspan(chunk * sealed_bytes, sealed_bytes),
-                              plaintext));
-  ledger_->ChunkOpened();
-  return {};
-}
-
 // Chunks that lie wholly inside the range are opened in place. Of those at its edges the range
 // wants a part: they are opened beside it, and wiped when that part is copied.
 Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_t begin,
@@ -145,15 +146,25 @@ Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_
     const uint64_t wanted = std::min(chunk_bytes - skip, offset + bytes - at);
     const MutableByteSpan target = panel.Fill().subspan(at - offset, wanted);
     if (wanted == chunk_bytes) {
-      TRY_OK(OpenChunk(chunk, target));
+      TRY_OK(OpenChunk(*model_, chunk, target, *ledger_));
     } else {
       TRY(OpenPanel edge, NewPanel(chunk_bytes, 0, 0));
-      TRY_OK(OpenChunk(chunk, edge.Fill()));
+      TRY_OK(OpenChunk(*model_, chunk, edge.Fill(), *ledger_));
       std::ranges::copy(edge.bytes().subspan(skip, wanted), target.begin());
     }
     at += wanted;
   }
   return panel;
+}
+
+Done PanelStream::Authenticate(const SealedModel& model, uint64_t begin, uint64_t end, Arena& arena,
+                               Ledger& ledger) {
+  for (uint64_t chunk = begin; chunk < end; ++chunk) {
+    TRY(ArenaBlock block, arena.Allocate(model.cipher->chunk_bytes()));
+    OpenPanel panel(std::move(block), 0, 0, &ledger);
+    TRY_OK(OpenChunk(model, chunk, panel.Fill(), ledger));
+  }
+  return {};
 }
 
 }  // namespace ephemeralml::weights

@@ -110,10 +110,16 @@ class PanelStream {
   /// Opens the whole weight in row-major order, whatever its panels are.
   Result<OpenPanel> OpenRowMajor() const;
 
+  /// Opens each of the chunks [begin, end) into a private buffer and wipes it: afterwards every tag
+  /// of the range is known to be right. For a blob that just came from the host, padding included,
+  /// so that nothing is computed on a blob of which any bit was changed. Errors: kUnauthentic
+  /// `weights_unauthentic`, kOverLimit `session_memory_exceeded`.
+  static Done Authenticate(const SealedModel& model, uint64_t begin, uint64_t end, Arena& arena,
+                           Ledger& ledger);
+
  private:
   Result<OpenPanel> OpenRange(uint64_t offset, uint64_t bytes, int64_t begin, int64_t end) const;
   Result<OpenPanel> NewPanel(uint64_t bytes, int64_t begin, int64_t end) const;
-  Done OpenChunk(uint64_t chunk, MutableByteSpan plaintext) const;
 
   const SealedModel* model_;
   const WeightInfo* weight_;

@@ -1,0 +1,77 @@
+#include "enclave/engine/base/tensor.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace ephemeralml::engine {
+namespace {
+
+TEST(ElementCount, MultipliesDimensions) {
+  EXPECT_EQ(*ElementCount({}), 1u);
+  EXPECT_EQ(*ElementCount({2, 3, 4}), 24u);
+  EXPECT_EQ(*ElementCount({2, 0, 4}), 0u);
+}
+
+TEST(ElementCount, RefusesImpossibleShapes) {
+  EXPECT_EQ(ElementCount({2, -1}).error().reason, "shape_invalid");
+  EXPECT_EQ(ElementCount({0, -1}).error().reason, "shape_invalid");
+  EXPECT_EQ(ElementCount({INT64_MAX, INT64_MAX}).error().reason, "size_overflow");
+  EXPECT_EQ(ElementCount({int64_t{1} << 32, int64_t{1} << 31}).error().reason, "size_overflow");
+  EXPECT_EQ(ElementCount({0, INT64_MAX, INT64_MAX}).error().reason, "size_overflow");
+}
+
+TEST(ByteCount, RefusesTypesWithoutAWidth) {
+  EXPECT_EQ(*ByteCount(ElementType::kDouble, {3}), 24u);
+  EXPECT_EQ(ByteCount(ElementType::kString, {3}).error().reason, "type_unsupported");
+  EXPECT_EQ(ByteCount(ElementType::kUndefined, {3}).error().reason, "type_unsupported");
+}
+
+TEST(Strides, AreRowMajor) {
+  EXPECT_EQ(Strides({2, 3, 4}), (std::vector<int64_t>{12, 4, 1}));
+  EXPECT_EQ(Strides({}), std::vector<int64_t>{});
+}
+
+class TensorTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Arena> arena_ = *Arena::Create(1 << 20);
+};
+
+TEST_F(TensorTest, IsZeroedAndWipedWithItsLastOwner) {
+  ByteSpan place;
+  {
+    Tensor tensor = *Tensor::Create(*arena_, ElementType::kFloat, {4});
+    EXPECT_EQ(std::ranges::count(tensor.View().bytes, 0), 16);
+    tensor.MutableValues<float>()[3] = 5;
+    place = tensor.View().bytes;
+    const Tensor other = tensor.Reshaped({2, 2});
+    tensor = Tensor();
+    EXPECT_EQ(other.View().Values<float>()[3], 5);
+    EXPECT_EQ(other.shape(), (Shape{2, 2}));
+  }
+  EXPECT_EQ(arena_->bytes_in_use(), 0u);
+  EXPECT_EQ(std::ranges::count(place, 0), 16);
+}
+
+TEST_F(TensorTest, MayBeEmpty) {
+  Tensor tensor = *Tensor::Create(*arena_, ElementType::kInt64, {0, 3});
+  EXPECT_TRUE(tensor.MutableValues<int64_t>().empty());
+  EXPECT_TRUE(tensor.View().bytes.empty());
+  EXPECT_EQ(tensor.Reshaped({3, 0}).shape(), (Shape{3, 0}));
+}
+
+TEST_F(TensorTest, EndsTheProcessWhenASharedOneIsWritten) {
+  Tensor tensor = *Tensor::Create(*arena_, ElementType::kFloat, {4});
+  const Tensor other = tensor;
+  EXPECT_DEATH((void)tensor.MutableValues<float>(), "");
+  EXPECT_DEATH((void)other.View().Values<double>(), "");
+}
+
+TEST_F(TensorTest, FailsWhenASessionsMemoryIsUsedUp) {
+  const auto tensor = Tensor::Create(*arena_, ElementType::kFloat, {1 << 20});
+  ASSERT_FALSE(tensor.has_value());
+  EXPECT_EQ(tensor.error().reason, "session_memory_exceeded");
+}
+
+}  // namespace
+}  // namespace ephemeralml::engine
