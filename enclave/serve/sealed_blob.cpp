@@ -33,6 +33,7 @@ void SealedBlob::Drop() {
 void SealedBlob::Unmap() {
   if (!mapped_.empty()) (void)munmap(const_cast<uint8_t*>(mapped_.data()), mapped_.size());
   mapped_ = {};
+  authentic_ = false;
 }
 
 }  // namespace ephemeralml::serve

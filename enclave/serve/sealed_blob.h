@@ -18,6 +18,10 @@ class SealedBlob {
   /// kOverLimit `blob_too_large`, kIo `blob_store_unreachable`, `control_lost`.
   Result<ByteSpan> Get(const FetchOrder& order);
 
+  /// True until MarkAuthentic is called: every tag of a blob is checked once before the first use.
+  bool IsUnchecked() const { return !authentic_; }
+  void MarkAuthentic() { authentic_ = true; }
+
   /// After a failed tag: forgets the blob here and in the enclave's cache, so that one bad fetch
   /// doesn't stick.
   void Drop();
@@ -28,6 +32,7 @@ class SealedBlob {
   int control_;
   FetchOrder order_;
   ByteSpan mapped_;
+  bool authentic_ = false;
 };
 
 }  // namespace ephemeralml::serve

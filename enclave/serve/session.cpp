@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 
 #include "common/base/checked.h"
 #include "common/base/log.h"
@@ -18,6 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kModelSecretBytes = 32;
+constexpr size_t kChunksPerThread = 16;
 
 uint64_t MicrosecondsSince(Clock::time_point start) {
   return static_cast<uint64_t>(
@@ -124,6 +126,20 @@ Done Session::Serve(const wire::Request& request, wire::Reply& reply) {
   if (!outputs) return outputs.error();
   AddOutputs(*outputs, *reply.mutable_outputs());
   return {};
+}
+
+Done Session::Authenticate(const weights::SealedModel& weights, weights::Ledger& ledger) {
+  if (!blob_.IsUnchecked()) return {};
+  std::mutex mutex;
+  Done authenticated;
+  threads_.ParallelFor(
+      weights.cipher->chunk_count(), kChunksPerThread, [&](size_t begin, size_t end) {
+        const Done done = weights::PanelStream::Authenticate(weights, begin, end, arena_, ledger);
+        const std::lock_guard lock(mutex);
+        if (!done) authenticated = done;
+      });
+  if (authenticated) blob_.MarkAuthentic();
+  return authenticated;
 }
 
 SecretBytes Session::Answer(SecretBytes message) {

@@ -7,6 +7,7 @@
 #include "common/base/secret_bytes.h"
 #include "enclave/engine/base/threads.h"
 #include "enclave/serve/sealed_blob.h"
+#include "enclave/weights/panel_stream.h"
 
 namespace ephemeralml::wire {
 class Reply;
@@ -29,6 +30,7 @@ class Session {
   SecretBytes Refuse(const Error& error);
 
  private:
+  Done Authenticate(const weights::SealedModel& weights, weights::Ledger& ledger);
   Done Serve(const wire::Request& request, wire::Reply& reply);
 
   SealedBlob blob_;
