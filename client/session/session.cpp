@@ -8,6 +8,7 @@
 namespace ephemeralml::session {
 namespace {
 
+constexpr int64_t kKeyUpdateTimeoutMs = 10'000;
 constexpr size_t kLargestEvidenceBytes = 16 * 1024;  // AWS: a document has at most 16 KiB
 
 }  // namespace
@@ -51,6 +52,9 @@ Result<Answer> Session::Infer(const SecretBytes& topology,
   TRY_OK(channel_.SendMessage(request.Reveal(), net::After(settings_.request_timeout_ms)));
   TRY(const SecretBytes reply, channel_.ReceiveMessage(wire::kLargestMessageBytes,
                                                        net::After(settings_.request_timeout_ms)));
+  // An enclave that ends the session after this reply sends no update. The reply is whole all the
+  // same, and a channel that broke says so at the next request.
+  (void)channel_.UpdateKeys(net::After(kKeyUpdateTimeoutMs));
   return DecodeReply(reply);
 }
 

@@ -2,13 +2,15 @@
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <string>
 
+#include "common/channel/rehearsal.h"
 #include "common/channel/server_identity.h"
+#include "common/channel/socket_bio.h"
 #include "common/wire/frame.h"
 
 namespace ephemeralml::channel {
@@ -17,6 +19,7 @@ namespace {
 constexpr size_t kRecordBytes = 16 * 1024;  // RFC 8446 §5.1: the most that one record carries
 constexpr auto kLongestAge = std::chrono::hours(1);
 constexpr uint64_t kMostBytes = uint64_t{64} << 30;
+constexpr int64_t kCloseTimeoutMs = 1000;
 
 // One code for everything that an attacker on the way can do to the bytes: what exactly was done is
 // his choice, and tells nothing.
@@ -25,58 +28,93 @@ Error Broken() {
   return {Code::kUnauthentic, "channel_broken", "the connection was cut or altered on its way"};
 }
 
+Error TookTooLong() { return {Code::kIo, "deadline_exceeded", "the peer took too long"}; }
+
 Error Closed() { return {Code::kIo, "channel_closed", "the other end closed the channel"}; }
 
 }  // namespace
 
 struct Channel::State {
   UniqueFd socket;
+  tls::SocketLink link;      // before `connection`, whose BIO works on it
   tls::Context own_context;  // at the client; the server's is its identity's
   tls::Connection connection;
   Bytes server_public_key;
   ExporterBinding exporter = {};
   std::chrono::steady_clock::time_point born = std::chrono::steady_clock::now();
   uint64_t bytes = 0;
+  uint64_t key_updates_expected = 0;  // of the server's, at the client
+  uint64_t key_updates_seen = 0;
+  bool is_server = false;
   bool dead = false;
+  bool deaf = false;  // a message that was refused still fills the connection
 
   Error Fail(Error error) {
     dead = true;
     return error;
   }
 
-  // Repeats a call of the library until it succeeds, waiting for the socket as it asks.
-  template <class Call>
-  Done Drive(Call call, net::Deadline deadline) {
+  // Repeats a call of the library until it succeeds, waiting for the socket as it asks. Gives up
+  // successfully when there is nothing to read and `enough()` holds.
+  template <class Call, class Enough>
+  Done Drive(Call call, Enough enough, net::Deadline deadline) {
     if (dead) return Broken();
+    link.deadline = deadline;
     for (;;) {
       ERR_clear_error();
       const int result = call(connection.get());
       if (result == 1) return {};
-      Done waited;
       switch (SSL_get_error(connection.get(), result)) {
         case SSL_ERROR_WANT_READ:
-          waited = net::WaitReadable(socket.Get(), deadline);
+          if (enough()) return {};
+          TRY_OK(link.late ? TookTooLong() : net::WaitReadable(socket.Get(), deadline));
           break;
         case SSL_ERROR_WANT_WRITE:
-          waited = net::WaitWritable(socket.Get(), deadline);
+          TRY_OK(link.late ? TookTooLong() : net::WaitWritable(socket.Get(), deadline));
           break;
         case SSL_ERROR_ZERO_RETURN:
           return Fail(Closed());
         default:
           return Fail(Broken());
       }
-      if (!waited) return Fail(waited.error());
     }
   }
 
-  Done Handshake(UniqueFd peer, SSL_CTX* context, bool is_server, net::Deadline deadline) {
-    socket = std::move(peer);
-    connection.reset(SSL_new(context));
-    if (connection == nullptr || SSL_set_fd(connection.get(), socket.Get()) != 1) {
-      return tls::LibraryError();
+  // As Drive; whatever stops it halfway, a deadline too, leaves the channel useless.
+  template <class Call>
+  Done Finish(Call call, net::Deadline deadline) {
+    Done done = Drive(
+        call, [] { return false; }, deadline);
+    if (!done) dead = true;
+    return done;
+  }
+
+  static int Peek(SSL* ssl) {
+    size_t count = 0;
+    uint8_t byte = 0;
+    return SSL_peek_ex(ssl, &byte, 1, &count);
+  }
+
+  static void CountKeyUpdates(int is_sent, int /*version*/, int content_type, const void* bytes,
+                              size_t size, SSL* /*ssl*/, void* state) {
+    if (is_sent == 0 && content_type == SSL3_RT_HANDSHAKE && size > 0 &&
+        *static_cast<const uint8_t*>(bytes) == SSL3_MT_KEY_UPDATE) {
+      ++static_cast<State*>(state)->key_updates_seen;
     }
-    TRY_OK(Drive([is_server](SSL* ssl) { return is_server ? SSL_accept(ssl) : SSL_connect(ssl); },
-                 deadline));
+  }
+
+  Done Handshake(UniqueFd peer, SSL_CTX* context, net::Deadline deadline) {
+    socket = std::move(peer);
+    link.fd = socket.Get();
+    connection.reset(SSL_new(context));
+    BIO* wire = tls::MakeSocketBio(&link);
+    if (connection == nullptr || wire == nullptr) return tls::LibraryError();
+    SSL_set_bio(connection.get(), wire, wire);
+    SSL_set_msg_callback(connection.get(), &CountKeyUpdates);
+    SSL_set_msg_callback_arg(connection.get(), this);
+    const bool server = is_server;
+    TRY_OK(Finish([server](SSL* ssl) { return server ? SSL_accept(ssl) : SSL_connect(ssl); },
+                  deadline));
     const X509* certificate = is_server ? SSL_get_certificate(connection.get())
                                         : SSL_get0_peer_certificate(connection.get());
     if (certificate == nullptr) return Broken();
@@ -89,10 +127,15 @@ struct Channel::State {
     return {};
   }
 
+  Done SendKeyUpdate(int type, net::Deadline deadline) {
+    if (dead || SSL_key_update(connection.get(), type) != 1) return Fail(Broken());
+    return Finish([](SSL* ssl) { return SSL_do_handshake(ssl); }, deadline);
+  }
+
   Done Write(ByteSpan rest, net::Deadline deadline) {
     while (!rest.empty()) {
       size_t count = 0;
-      TRY_OK(Drive(
+      TRY_OK(Finish(
           [&](SSL* ssl) {
             return SSL_write_ex(ssl, rest.data(), std::min(rest.size(), kRecordBytes), &count);
           },
@@ -104,10 +147,11 @@ struct Channel::State {
   }
 
   Done Read(MutableByteSpan rest, net::Deadline deadline) {
+    if (deaf) return Broken();
     while (!rest.empty()) {
       size_t count = 0;
-      TRY_OK(Drive([&](SSL* ssl) { return SSL_read_ex(ssl, rest.data(), rest.size(), &count); },
-                   deadline));
+      TRY_OK(Finish([&](SSL* ssl) { return SSL_read_ex(ssl, rest.data(), rest.size(), &count); },
+                    deadline));
       rest = rest.subspan(count);
       bytes += count;
     }
@@ -116,8 +160,6 @@ struct Channel::State {
 };
 
 Done Initialize() {
-  // A peer that is gone is an error of the call that meets it, not the end of the process.
-  (void)signal(SIGPIPE, SIG_IGN);
   std::array<uint8_t, 32> drawn;
   if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
                            OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
@@ -126,7 +168,8 @@ Done Initialize() {
       RAND_priv_bytes(drawn.data(), drawn.size()) != 1) {
     return tls::LibraryError();
   }
-  return {};
+  static const Done rehearsed = tls::Rehearse();
+  return rehearsed;
 }
 
 Channel::Channel(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -137,14 +180,15 @@ Channel::~Channel() = default;
 Result<Channel> Channel::Accept(UniqueFd socket, const ServerIdentity& identity,
                                 net::Deadline deadline) {
   auto state = std::make_unique<State>();
-  TRY_OK(state->Handshake(std::move(socket), identity.state_->context.get(), true, deadline));
+  state->is_server = true;
+  TRY_OK(state->Handshake(std::move(socket), identity.state_->identity.context.get(), deadline));
   return Channel(std::move(state));
 }
 
 Result<Channel> Channel::Connect(UniqueFd socket, net::Deadline deadline) {
   auto state = std::make_unique<State>();
   TRY(state->own_context, tls::MakeContext(TLS_client_method()));
-  TRY_OK(state->Handshake(std::move(socket), state->own_context.get(), false, deadline));
+  TRY_OK(state->Handshake(std::move(socket), state->own_context.get(), deadline));
   return Channel(std::move(state));
 }
 
@@ -162,6 +206,11 @@ Done Channel::ReceiveRaw(MutableByteSpan bytes, net::Deadline deadline) {
 // Header, message and padding go out as one run of full records: a record boundary between them
 // would show the message's length.
 Done Channel::SendMessage(ByteSpan message, net::Deadline deadline) {
+  if (message.size() > wire::kLargestMessageBytes) {
+    return Error{Code::kOverLimit, "message_too_large",
+                 "a message of " + std::to_string(message.size()) + " bytes; at most " +
+                     std::to_string(wire::kLargestMessageBytes) + " can be sent"};
+  }
   const Bytes header = wire::EncodeFrameHeader(message.size());
   const size_t total = header.size() + wire::PaddedLength(message.size());
   SecretBytes record(kRecordBytes);
@@ -185,31 +234,39 @@ Done Channel::SendMessage(ByteSpan message, net::Deadline deadline) {
 Result<SecretBytes> Channel::ReceiveMessage(size_t limit_bytes, net::Deadline deadline) {
   std::array<uint8_t, wire::kFrameHeaderBytes> bytes;
   TRY_OK(state_->Read(bytes, deadline));
-  TRY(const wire::FrameHeader header, wire::DecodeFrameHeader(bytes, limit_bytes));
-  SecretBytes message(header.message_bytes);
+  const auto header = wire::DecodeFrameHeader(bytes, limit_bytes);
+  if (!header) {
+    state_->deaf = true;
+    return header.error();
+  }
+  SecretBytes message(header->message_bytes);
   TRY_OK(state_->Read(message.Fill(), deadline));
   std::array<uint8_t, 4096> padding;
-  for (size_t left = header.padded_bytes - header.message_bytes; left > 0;) {
+  for (size_t left = header->padded_bytes - header->message_bytes; left > 0;) {
     const auto piece = MutableByteSpan(padding).first(std::min(left, padding.size()));
     TRY_OK(state_->Read(piece, deadline));
     if (std::ranges::any_of(piece, [](uint8_t byte) { return byte != 0; })) {
-      return Error{Code::kMalformed, "frame_malformed", "a frame's padding isn't zero"};
+      return state_->Fail({Code::kMalformed, "frame_malformed", "a frame's padding isn't zero"});
     }
     left -= piece.size();
   }
   return message;
 }
 
+// What isn't a message, such as the answer to a key update, is taken and answered meanwhile.
 Done Channel::WaitForPeer(net::Deadline deadline) {
-  if (SSL_has_pending(state_->connection.get()) == 1) return {};
-  return net::WaitReadable(state_->socket.Get(), deadline);
+  return state_->Drive(
+      &State::Peek, [] { return false; }, deadline);
 }
 
 Done Channel::UpdateKeys(net::Deadline deadline) {
-  if (SSL_key_update(state_->connection.get(), SSL_KEY_UPDATE_REQUESTED) != 1) {
-    return state_->Fail(Broken());
-  }
-  return state_->Drive([](SSL* ssl) { return SSL_do_handshake(ssl); }, deadline);
+  if (state_->is_server) return state_->SendKeyUpdate(SSL_KEY_UPDATE_REQUESTED, deadline);
+  const uint64_t expected = ++state_->key_updates_expected;
+  const auto updated = [&] { return state_->key_updates_seen >= expected; };
+  TRY_OK(state_->Drive(&State::Peek, updated, deadline));
+  if (!updated()) return state_->Fail(Broken());
+  // Left to itself the library answers no sooner than with the next message.
+  return state_->SendKeyUpdate(SSL_KEY_UPDATE_NOT_REQUESTED, deadline);
 }
 
 bool Channel::ShouldReplace() const {
@@ -218,7 +275,10 @@ bool Channel::ShouldReplace() const {
 }
 
 void Channel::Close() {
-  if (state_ != nullptr && !state_->dead) (void)SSL_shutdown(state_->connection.get());
+  if (state_ == nullptr || state_->dead) return;
+  state_->link.deadline = net::After(kCloseTimeoutMs);
+  (void)SSL_shutdown(state_->connection.get());
+  state_->dead = true;
 }
 
 }  // namespace ephemeralml::channel

@@ -12,7 +12,9 @@
 
 namespace ephemeralml::channel {
 
-/// Loads all that the TLS library loads lazily, so that later no file is opened. Call once, early.
+/// Makes the TLS library set up all that it otherwise sets up on first use, so that later no file
+/// is opened. Call before anything else uses OpenSSL, on every thread that will use a channel. From
+/// then on a channel needs: recvfrom, sendto, poll, getrandom, getpid, the clock, memory, close.
 Done Initialize();
 
 /// An enclave's TLS key and self-signed certificate: born in memory, for one session.
@@ -33,9 +35,11 @@ class ServerIdentity {
   std::unique_ptr<State> state_;
 };
 
-/// Errors of every call: kUnauthentic `channel_broken` (records altered, truncated or not TLS 1.3),
-/// kIo `deadline_exceeded`, `connection_lost`, `channel_closed` (the peer ended the channel
-/// properly). After an error the channel is dead. Threads: one at a time.
+/// Errors of every call: kUnauthentic `channel_broken` (records altered, connection cut, or not TLS
+/// 1.3), kIo `deadline_exceeded`, `connection_lost`, `channel_closed` (the peer ended the channel
+/// properly). After an error the channel is dead, but for those that say otherwise.
+/// A deadline holds for the whole call, however slowly or eagerly the peer sends.
+/// Threads: one at a time.
 class Channel {
  public:
   /// The enclave's end.
@@ -56,14 +60,17 @@ class Channel {
   Done ReceiveRaw(MutableByteSpan bytes, net::Deadline deadline);
 
   /// One frame of common/wire/frame.h, padded to its bucket.
-  /// Errors of ReceiveMessage too: kMalformed `frame_malformed`, kOverLimit `message_too_large`.
+  /// Errors of SendMessage too: kOverLimit `message_too_large` (the channel lives on).
+  /// Errors of ReceiveMessage too: kMalformed `frame_malformed`, kOverLimit `message_too_large`: a
+  /// refusal may still be sent, but nothing received.
   Done SendMessage(ByteSpan message, net::Deadline deadline);
   Result<SecretBytes> ReceiveMessage(size_t limit_bytes, net::Deadline deadline);
 
-  /// Waits for the peer's next bytes. Errors: kIo `deadline_exceeded`.
+  /// Waits for the peer's next message to begin. After `deadline_exceeded` the channel lives on.
   Done WaitForPeer(net::Deadline deadline);
 
-  /// New traffic keys in both directions (RFC 8446 §4.6.3); after every reply.
+  /// New traffic keys in both directions (RFC 8446 §4.6.3). To be called at both ends after every
+  /// reply: the enclave's begins, the client's waits for that and answers.
   Done UpdateKeys(net::Deadline deadline);
 
   /// True after an hour or 64 GiB: open another connection.

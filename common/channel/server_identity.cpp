@@ -35,20 +35,25 @@ ServerIdentity::ServerIdentity(ServerIdentity&&) noexcept = default;
 ServerIdentity& ServerIdentity::operator=(ServerIdentity&&) noexcept = default;
 ServerIdentity::~ServerIdentity() = default;
 
-const Bytes& ServerIdentity::PublicKey() const { return state_->public_key; }
+const Bytes& ServerIdentity::PublicKey() const { return state_->identity.public_key; }
+
+Result<tls::Identity> tls::MakeIdentity() {
+  const Key key(EVP_EC_gen("P-256"));
+  if (key == nullptr) return LibraryError();
+  TRY(const Certificate certificate, SelfSign(key.get()));
+  Identity identity;
+  TRY(identity.context, MakeContext(TLS_server_method()));
+  if (SSL_CTX_use_PrivateKey(identity.context.get(), key.get()) != 1 ||
+      SSL_CTX_use_certificate(identity.context.get(), certificate.get()) != 1) {
+    return LibraryError();
+  }
+  TRY(identity.public_key, PublicKeyOf(certificate.get()));
+  return identity;
+}
 
 Result<ServerIdentity> ServerIdentity::Create() {
-  const tls::Key key(EVP_EC_gen("P-256"));
-  if (key == nullptr) return tls::LibraryError();
-  TRY(const tls::Certificate certificate, SelfSign(key.get()));
-  auto state = std::make_unique<State>();
-  TRY(state->context, tls::MakeContext(TLS_server_method()));
-  if (SSL_CTX_use_PrivateKey(state->context.get(), key.get()) != 1 ||
-      SSL_CTX_use_certificate(state->context.get(), certificate.get()) != 1) {
-    return tls::LibraryError();
-  }
-  TRY(state->public_key, tls::PublicKeyOf(certificate.get()));
-  return ServerIdentity(std::move(state));
+  TRY(tls::Identity identity, tls::MakeIdentity());
+  return ServerIdentity(std::make_unique<State>(State{std::move(identity)}));
 }
 
 }  // namespace ephemeralml::channel
