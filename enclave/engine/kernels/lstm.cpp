@@ -41,6 +41,10 @@ struct Extents {
   }
 };
 
+std::span<float> AsFloats(ArenaBlock& block) {
+  return {reinterpret_cast<float*>(block.bytes().data()), block.bytes().size() / sizeof(float)};
+}
+
 // One direction's part of an operand whose first axis counts directions: of a sealed weight, that
 // part alone is open, and only while this lives.
 struct DirectionPart {
@@ -85,16 +89,21 @@ class Lstm final : public Kernel {
   Done Run(KernelContext& context) const override {
     TRY(const Extents e, ReadExtents(context));
     TRY(const std::vector<int64_t> lengths, ReadLengths(context, e));
-    TRY(Tensor * y, context.Output(0, ElementType::kFloat, e.YShape()));
-    TRY(Tensor * last_h, context.Output(1, ElementType::kFloat, e.StateShape()));
-    TRY(Tensor * last_c, context.Output(2, ElementType::kFloat, e.StateShape()));
-    TRY_OK(CopyInitial(context, kInitialH, *last_h));
-    TRY_OK(CopyInitial(context, kInitialC, *last_c));
+    TRY(const size_t states, ElementCount(e.StateShape()));
+    TRY(const size_t results, ElementCount(e.YShape()));
+    // Scratch, for a node may list fewer outputs than there are.
+    TRY(ArenaBlock y, context.Scratch(results * sizeof(float)));
+    TRY(ArenaBlock last_h, context.Scratch(states * sizeof(float)));
+    TRY(ArenaBlock last_c, context.Scratch(states * sizeof(float)));
+    TRY_OK(CopyInitial(context, kInitialH, last_h));
+    TRY_OK(CopyInitial(context, kInitialC, last_c));
     for (int64_t direction = 0; direction < e.directions; ++direction) {
-      TRY_OK(RunDirection(context, e, direction, lengths, y->MutableValues<float>(),
-                          last_h->MutableValues<float>(), last_c->MutableValues<float>()));
+      TRY_OK(RunDirection(context, e, direction, lengths, AsFloats(y), AsFloats(last_h),
+                          AsFloats(last_c)));
     }
-    return {};
+    TRY_OK(CopyOutput(context, 0, e.YShape(), y));
+    TRY_OK(CopyOutput(context, 1, e.StateShape(), last_h));
+    return CopyOutput(context, 2, e.StateShape(), last_c);
   }
 
  private:
@@ -141,10 +150,18 @@ class Lstm final : public Kernel {
     return lengths;
   }
 
-  static Done CopyInitial(KernelContext& context, size_t operand, Tensor& state) {
+  static Done CopyInitial(KernelContext& context, size_t operand, ArenaBlock& state) {
     if (!context.HasInput(operand)) return {};
     TRY(const TensorView initial, context.Input(operand));
-    std::ranges::copy(initial.bytes, state.MutableBytes().begin());
+    std::ranges::copy(initial.bytes, state.bytes().begin());
+    return {};
+  }
+
+  static Done CopyOutput(KernelContext& context, size_t index, Shape shape,
+                         const ArenaBlock& values) {
+    if (index >= context.output_count() || !context.WantsOutput(index)) return {};
+    TRY(Tensor * output, context.Output(index, ElementType::kFloat, std::move(shape)));
+    std::ranges::copy(values.bytes(), output->MutableBytes().begin());
     return {};
   }
 
@@ -180,11 +197,9 @@ class Lstm final : public Kernel {
     TRY(ArenaBlock projected, context.Scratch(rows * 4 * hidden * sizeof(float)));
     TRY(ArenaBlock sums_block, context.Scratch(batch * 4 * hidden * sizeof(float)));
     TRY(ArenaBlock h_block, context.Scratch(batch * hidden * sizeof(float)));
-    const std::span<float> gates(reinterpret_cast<float*>(projected.bytes().data()),
-                                 rows * 4 * hidden);
-    const std::span<float> sums(reinterpret_cast<float*>(sums_block.bytes().data()),
-                                batch * 4 * hidden);
-    const std::span<float> h(reinterpret_cast<float*>(h_block.bytes().data()), batch * hidden);
+    const std::span<float> gates = AsFloats(projected);
+    const std::span<float> sums = AsFloats(sums_block);
+    const std::span<float> h = AsFloats(h_block);
     TRY_OK(ProjectInputs(context, e, direction, gates));
     TRY(const DirectionPart r, PartOf(context, kR, direction, e.directions));
     TRY(const DirectionPart peepholes, PartOf(context, kP, direction, e.directions));
