@@ -16,6 +16,8 @@
 namespace ephemeralml::proxy {
 namespace {
 
+using Stored = store::BlobWriter::Stored;
+
 constexpr size_t kPieceBytes = 128 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -59,7 +61,8 @@ asio::awaitable<std::optional<Done>> ReceiveBlob(Connection& connection, uint64_
   while (length > 0) {
     const MutableByteSpan piece =
         MutableByteSpan(buffer).first(static_cast<size_t>(std::min<uint64_t>(length, kPieceBytes)));
-    if (!co_await Receive(connection, piece)) co_return std::nullopt;
+    const bool was_received = co_await Receive(connection, piece);
+    if (!was_received) co_return std::nullopt;
     Done appended =
         co_await OnDisk(connection.context, [&writer, piece] { return writer.Append(piece); });
     if (!appended) co_return appended;
@@ -76,11 +79,27 @@ asio::awaitable<bool> SendContinue(Connection& connection, const Request& reques
   co_return was_sent;
 }
 
-asio::awaitable<void> SendStored(Connection& connection, store::BlobWriter::Stored stored) {
-  Response response;
-  response.result(stored == store::BlobWriter::Stored::kNew ? http::status::created
-                                                            : http::status::ok);
-  co_await Send(connection, std::move(response));
+// Receives a blob and publishes it. In the end the writer is gone, and so is all that it didn't
+// publish. Nothing if the peer went away or was too slow.
+asio::awaitable<std::optional<Result<Stored>>> Store(Connection& connection, const Request& request,
+                                                     uint64_t length,
+                                                     std::unique_ptr<store::BlobWriter> writer) {
+  std::optional<Done> received;
+  const bool is_there = co_await SendContinue(connection, request);
+  if (is_there) {
+    received = co_await ReceiveBlob(connection, length, *writer);
+  }
+  const auto finish = [&writer, &received] {
+    std::optional<Result<Stored>> stored;
+    if (received && *received) {
+      stored = writer->Commit();
+    } else if (received) {
+      stored = received->error();
+    }
+    writer.reset();  // here, for removing a large file takes its time
+    return stored;
+  };
+  co_return co_await OnDisk(connection.context, finish);
 }
 
 asio::awaitable<void> Put(Connection& connection, const Request& request,
@@ -106,24 +125,16 @@ asio::awaitable<void> Put(Connection& connection, const Request& request,
     co_await Refuse(connection, writer.error());
     co_return;
   }
-  if (!co_await SendContinue(connection, request)) co_return;
-  const std::optional<Done> received = co_await ReceiveBlob(connection, *length, **writer);
-  if (received && *received) {
-    connection.keep_open = stays_open;
-    const auto stored = co_await OnDisk(context, [&writer] { return (*writer)->Commit(); });
-    if (stored) {
-      co_await SendStored(connection, *stored);
-    } else {
-      co_await Refuse(connection, stored.error());
-    }
-  } else if (received) {
-    co_await Refuse(connection, received->error());
+  const auto stored = co_await Store(connection, request, *length, *std::move(writer));
+  if (!stored) co_return;
+  connection.keep_open = stays_open && connection.body_bytes_in == *length;
+  if (!*stored) {
+    co_await Refuse(connection, stored->error());
+    co_return;
   }
-  // Removing a large unfinished file takes its time.
-  (void)co_await OnDisk(context, [&writer] {
-    writer->reset();
-    return Done();
-  });
+  Response response;
+  response.result(**stored == Stored::kNew ? http::status::created : http::status::ok);
+  co_await Send(connection, std::move(response));
 }
 
 asio::awaitable<void> Delete(Connection& connection, const Request& request, store::BlobId id) {
@@ -167,7 +178,8 @@ asio::awaitable<void> SendRange(Connection& connection, const store::BlobReader&
       connection.keep_open = false;  // the head promised more: only a cut tells the peer
       co_return;
     }
-    if (!co_await SendBody(connection, piece)) co_return;
+    const bool was_sent = co_await SendBody(connection, piece);
+    if (!was_sent) co_return;
     range.first += piece.size();
     range.count -= piece.size();
   }
@@ -198,7 +210,8 @@ asio::awaitable<void> Get(Connection& connection, const Request& request, store:
     response.set(http::field::content_range,
                  fmt::format("bytes {}-{}/{}", sent.first, sent.first + sent.count - 1, size));
   }
-  if (!co_await SendHead(connection, response) || connection.is_head) co_return;
+  const bool was_sent = co_await SendHead(connection, response);
+  if (!was_sent || connection.is_head) co_return;
   co_await SendRange(connection, **reader, sent);
 }
 

@@ -50,7 +50,8 @@ asio::awaitable<void> Send(Connection& connection, Response response) {
   if (response.result() != http::status::no_content) {
     response.content_length(response.body().size());
   }
-  if (!co_await SendHead(connection, response) || connection.is_head) co_return;
+  const bool was_sent = co_await SendHead(connection, response);
+  if (!was_sent || connection.is_head) co_return;
   (void)co_await SendBody(connection, AsBytes(response.body()));
 }
 

@@ -151,7 +151,8 @@ asio::awaitable<void> Route(Connection& connection, const Parser& parser) {
 
 asio::awaitable<void> ServeRequest(Connection& connection) {
   Parser parser;
-  if (!co_await ReceiveHeader(connection, parser)) co_return;
+  const bool was_received = co_await ReceiveHeader(connection, parser);
+  if (!was_received) co_return;
   const Counted under_way(connection.context.requests);
   const auto begin = steady_clock::now();
   connection.keep_open =
@@ -176,9 +177,12 @@ asio::awaitable<void> ServeConnection(Context& context, Tcp::socket socket, Coun
   Connection connection(context, std::move(socket));
   beast::error_code ignored;
   connection.stream.socket().set_option(Tcp::no_delay(true), ignored);
-  do {
+  while (true) {
     co_await ServeRequest(connection);
-  } while (connection.keep_open && co_await AwaitFirstByte(connection));
+    if (!connection.keep_open) break;
+    const bool has_more = co_await AwaitFirstByte(connection);
+    if (!has_more) break;
+  }
   if (connection.stream.socket().is_open()) co_await CloseGently(connection);
 }
 

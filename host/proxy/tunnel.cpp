@@ -135,7 +135,8 @@ asio::awaitable<void> ServeTunnel(Connection& connection, const Request& request
     co_await Send(connection, MakeRefusal("enclave_unreachable"));
     co_return;
   }
-  if (!co_await SendBody(connection, AsBytes(kEstablished))) co_return;
+  const bool was_sent = co_await SendBody(connection, AsBytes(kEstablished));
+  if (!was_sent) co_return;
   connection.status = 200;
   Tunnel tunnel{connection.stream.release_socket(), *std::move(enclave),
                 connection.context.settings.tunnel_idle_timeout};
