@@ -48,6 +48,22 @@ TEST(Inspect, TellsWhatAKeyHolds) {
   EXPECT_EQ(inspection.chunk_bytes, wire::kChunkBytes);
 }
 
+TEST(Inspect, RefusesWeightsOfImpossibleShapes) {
+  const SplitModel split = Split(Sample()).value();
+  const auto outcome = [&](int64_t first, int64_t second) {
+    wire::Topology topology = split.topology;
+    wire::Weight& weight = *topology.mutable_weights(0);
+    weight.set_type(wire::INT8);
+    weight.set_dims(0, first);
+    weight.add_dims(second);
+    const auto inspection = Inspect(SecretBytes::CopyOf(AsBytes(topology.SerializeAsString())));
+    return inspection ? std::string("read") : std::string(inspection.error().reason);
+  };
+  EXPECT_EQ(outcome(3, 5), "read");
+  EXPECT_EQ(outcome(-1, 1), "topology_malformed");
+  EXPECT_EQ(outcome(int64_t{1} << 40, int64_t{1} << 40), "topology_malformed");
+}
+
 TEST(Inspect, SurvivesTruncationAndBitFlips) {
   const google::protobuf::LogSilencer silence;
   const SplitModel split = Split(Sample()).value();

@@ -118,7 +118,7 @@ TEST_F(ResolveTest, RefusesNamesThatHideOuterOnes) {
   GraphBuilder then_branch = AddBranches();
   then_branch.Output("e", {2}).Node("Relu", {"x"}, {"e"});
   EXPECT_EQ(Outcome(builder_), "resolved");
-  then_branch.Node("Relu", {"e"}, {"x"});
+  then_branch.Node("Relu", {"e"}, {"c"});
   EXPECT_EQ(Outcome(builder_), "graph_invalid");
 }
 
