@@ -141,28 +141,62 @@ void CopyAs(Threads& threads, std::vector<BoxAxis> box, const T* source, T* targ
   });
 }
 
+template <class T>
+void CopyByOffsetsAs(Threads& threads, const Shape& shape,
+                     const std::vector<const int64_t*>& offsets, const T* source, T* target) {
+  const size_t last = shape.size() - 1;
+  const auto columns = static_cast<size_t>(shape[last]);
+  size_t rows = 1;
+  for (size_t axis = 0; axis < last; ++axis) rows *= static_cast<size_t>(shape[axis]);
+  threads.ParallelFor(rows, kGrainBytes / sizeof(T) / columns + 1, [&](size_t begin, size_t end) {
+    for (size_t row = begin; row < end; ++row) {
+      const T* from = source;
+      auto rest = static_cast<int64_t>(row);
+      for (size_t axis = last; axis-- > 0;) {
+        from += offsets[axis][rest % shape[axis]];
+        rest /= shape[axis];
+      }
+      T* to = target + row * columns;
+      for (size_t i = 0; i < columns; ++i) to[i] = from[offsets[last][i]];
+    }
+  });
+}
+
+template <class Function>
+void WithElement(size_t element_bytes, Function function) {
+  switch (element_bytes) {
+    case 1:
+      return function(uint8_t{});
+    case 2:
+      return function(uint16_t{});
+    case 4:
+      return function(uint32_t{});
+    case 8:
+      return function(uint64_t{});
+    default:
+      CHECK(false && "elements are 1, 2, 4 or 8 bytes wide");
+  }
+}
+
 }  // namespace
 
 void CopyBox(Threads& threads, size_t element_bytes, const std::vector<BoxAxis>& box,
              const uint8_t* source, uint8_t* target) {
   if (std::ranges::any_of(box, [](const BoxAxis& axis) { return axis.extent == 0; })) return;
-  std::vector<BoxAxis> simple = Simplify(box);
-  const auto copy = [&]<class T>(T) {
-    CopyAs(threads, std::move(simple), reinterpret_cast<const T*>(source),
+  WithElement(element_bytes, [&]<class T>(T) {
+    CopyAs(threads, Simplify(box), reinterpret_cast<const T*>(source),
            reinterpret_cast<T*>(target));
-  };
-  switch (element_bytes) {
-    case 1:
-      return copy(uint8_t{});
-    case 2:
-      return copy(uint16_t{});
-    case 4:
-      return copy(uint32_t{});
-    case 8:
-      return copy(uint64_t{});
-    default:
-      CHECK(false && "elements are 1, 2, 4 or 8 bytes wide");
-  }
+  });
+}
+
+void CopyByOffsets(Threads& threads, size_t element_bytes, const Shape& shape,
+                   const std::vector<const int64_t*>& offsets, const uint8_t* source,
+                   uint8_t* target) {
+  CHECK(!shape.empty() && offsets.size() == shape.size());
+  WithElement(element_bytes, [&]<class T>(T) {
+    CopyByOffsetsAs(threads, shape, offsets, reinterpret_cast<const T*>(source),
+                    reinterpret_cast<T*>(target));
+  });
 }
 
 }  // namespace ephemeralml::engine::kernels

@@ -23,4 +23,11 @@ struct BoxAxis {
 void CopyBox(Threads& threads, size_t element_bytes, const std::vector<BoxAxis>& box,
              const uint8_t* source, uint8_t* target);
 
+/// Fills a row-major target of this shape (of at least one axis, and not empty): the element at an
+/// index is the source's at the sum of the axes' offsets there, in elements, one for each index of
+/// the axis.
+void CopyByOffsets(Threads& threads, size_t element_bytes, const Shape& shape,
+                   const std::vector<const int64_t*>& offsets, const uint8_t* source,
+                   uint8_t* target);
+
 }  // namespace ephemeralml::engine::kernels
