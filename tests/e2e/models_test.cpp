@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tests/support/reference.h"
@@ -39,7 +40,7 @@ TEST_P(Model, AnswersAsOnnxRuntimeDoesThroughAllThreeProcesses) {
 INSTANTIATE_TEST_SUITE_P(Real, Model,
                          testing::Values("ocr_recognition", "ocr_detection", "ocr_orientation",
                                          "silero_vad_v5"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& each) { return std::string(each.param); });
 
 TEST(OcrModel, ReadsTheShippedImage) {
   const System system;
