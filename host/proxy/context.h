@@ -19,8 +19,8 @@ namespace ephemeralml::proxy {
 namespace asio = boost::asio;
 
 // The outcome of an asynchronous operation as a value: (error, ...), nothing is thrown.
-// Seen: GCC 12 destroys what it shouldn't where a co_await stands inside a condition, so in this
-// module each is a statement of its own.
+// Seen: GCC 12 evaluates and destroys what it shouldn't where a co_await shares its statement with
+// a built-in `&&`, `||` or `?:`, so in this module none does.
 inline constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
 
 inline constexpr size_t kDiskThreads = 2;

@@ -144,9 +144,9 @@ asio::awaitable<void> Route(Connection& connection, const Parser& parser) {
     co_await RefuseMethod(connection, "GET, HEAD, PUT, DELETE");
     co_return;
   }
-  const auto length = parser.content_length();
-  co_await ServeBlob(connection, request, length ? std::optional<uint64_t>(*length) : std::nullopt,
-                     target.blob_id);
+  std::optional<uint64_t> length;
+  if (parser.content_length()) length = *parser.content_length();
+  co_await ServeBlob(connection, request, length, target.blob_id);
 }
 
 asio::awaitable<void> ServeRequest(Connection& connection) {
