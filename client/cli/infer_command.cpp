@@ -8,6 +8,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/options.h"
 #include "client/cli/progress.h"
+#include "client/decompose/inspect.h"
 #include "client/keys/topology_key.h"
 
 namespace ephemeralml::cli {
@@ -29,12 +30,20 @@ double MillisecondsSince(Clock::time_point start) {
 }
 
 // `NAME=FILE` gives one tensor its name; `FILE` holds named tensors.
-Result<std::vector<tensors::NamedTensor>> ReadInputs(const std::vector<std::string>& arguments) {
+Result<std::vector<tensors::NamedTensor>> ReadInputs(const std::vector<std::string>& arguments,
+                                                     const SecretBytes& topology) {
+  TRY(const decompose::Inspection model, decompose::Inspect(topology));
+  tensors::TypesByName types;
+  for (const auto& input : model.inputs) types.emplace(input.name, input.type);
   std::vector<tensors::NamedTensor> inputs;
   for (const std::string& argument : arguments) {
     const size_t equals = argument.find('=');
     const std::string path = equals == std::string::npos ? argument : argument.substr(equals + 1);
-    TRY(auto tensors, tensors::ReadTensors(path));
+    // A bare list in JSON has no name to look a type up by, but the command line gave one.
+    types.erase("");
+    const auto named = types.find(argument.substr(0, equals));
+    if (named != types.end()) types[""] = named->second;
+    TRY(auto tensors, tensors::ReadTensors(path, types));
     if (equals != std::string::npos) {
       if (tensors.size() != 1) {
         return Error{Code::kInvalidArgument, "input_ambiguous",
@@ -79,7 +88,7 @@ void PrintFigures(const session::Measurements& m, double setup_ms, double reques
 Done Infer(const Options& options) {
   TRY(const keys::Unlock unlock, options.unlock.Get(keys::Unlock::Prompt::kOnce));
   TRY(const SecretBytes topology, keys::Load(options.key, unlock));
-  TRY(const auto inputs, ReadInputs(options.inputs));
+  TRY(const auto inputs, ReadInputs(options.inputs, topology));
   TRY(const session::SessionSettings settings, options.enclave.Settings());
   TRY(const verify::Policy policy, options.enclave.Policy());
   TRY(const verify::TrustRoot root, options.enclave.Root());

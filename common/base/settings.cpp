@@ -10,6 +10,7 @@
 #include <iterator>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "common/base/file.h"
 
@@ -63,15 +64,26 @@ std::string ValueText(const toml::node& node) {
   return text.str();
 }
 
+// The options of this name, of the program and of its subcommands: a key speaks for all of them.
+std::vector<CLI::Option*> OptionsNamed(CLI::App& app, const std::string& flag) {
+  std::vector<CLI::Option*> found;
+  if (CLI::Option* option = app.get_option_no_throw(flag)) found.push_back(option);
+  for (CLI::App* subcommand : app.get_subcommands({})) {
+    const std::vector<CLI::Option*> inner = OptionsNamed(*subcommand, flag);
+    found.insert(found.end(), inner.begin(), inner.end());
+  }
+  return found;
+}
+
 Done ApplyKey(CLI::App& app, const std::string& key, const toml::node& node) {
   std::string flag = "--" + key;
   std::ranges::replace(flag, '_', '-');
-  CLI::Option* option = app.get_option_no_throw(flag);
-  if (option == nullptr || key == "config") return BadSetting("unknown key '" + key + "'");
+  const std::vector<CLI::Option*> options = OptionsNamed(app, flag);
+  if (options.empty() || key == "config") return BadSetting("unknown key '" + key + "'");
   const std::string value = ValueText(node);
   if (value.empty()) return BadSetting("key '" + key + "' must be a string, a number or a boolean");
   try {
-    option->default_val(value);
+    for (CLI::Option* option : options) option->default_val(value);
   } catch (const CLI::Error& error) {
     return BadSetting("key '" + key + "': " + error.what());
   }

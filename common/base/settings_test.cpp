@@ -78,6 +78,15 @@ TEST_F(Settings, LeavesOtherProgramsTablesAlone) {
   EXPECT_EQ(Parse({"--config", path_.c_str()}), std::nullopt);
 }
 
+TEST_F(Settings, AKeySpeaksForEverySubcommandThatHasIt) {
+  WriteConfig("[host]\nretries = 7\n");
+  int retries = 1;
+  app_.add_subcommand("first")->add_option("--retries", retries);
+  app_.add_subcommand("second");
+  EXPECT_EQ(Parse({"--config", path_.c_str(), "first"}), std::nullopt);
+  EXPECT_EQ(retries, 7);
+}
+
 TEST_F(Settings, RefusesValuesOfTheWrongType) {
   WriteConfig("[host]\nport = \"many\"\n");
   EXPECT_EQ(Parse({"--config", path_.c_str()}), 2);
