@@ -14,6 +14,7 @@ using Action = std::function<Done()>;
 
 void AddDecompose(CLI::App& app, Action& action);
 void AddUpload(CLI::App& app, Action& action);
+void AddDelete(CLI::App& app, Action& action);
 void AddInfer(CLI::App& app, Action& action);
 void AddAttest(CLI::App& app, Action& action);
 void AddInspect(CLI::App& app, Action& action);

@@ -6,6 +6,7 @@
 #include "client/cli/commands.h"
 #include "common/base/log.h"
 #include "common/base/settings.h"
+#include "common/wire/message_library.h"
 
 namespace {
 
@@ -43,15 +44,17 @@ int Run(int argc, char** argv) {
                "ephemeralml");
   app.set_version_flag("--version", EPHEMERAL_VERSION);
   app.require_subcommand(1);
-  app.fallthrough();
+  app.fallthrough();  // --config may come after the subcommand
   cli::Action action;
   cli::AddDecompose(app, action);
   cli::AddUpload(app, action);
+  cli::AddDelete(app, action);
   cli::AddInfer(app, action);
   cli::AddAttest(app, action);
   cli::AddInspect(app, action);
   cli::AddKey(app, action);
   if (const auto status = ParseSettings(app, "client", argc, argv)) return *status;
+  wire::SilenceMessageLibrary();
   const Done done = action();
   if (done) return 0;
   std::cerr << "ephemeralml: " << done.error().what << " [" << done.error().reason << "]\n";

@@ -18,19 +18,21 @@ struct Options {
 };
 
 // decompose names the file after the id, so the id is rarely given.
-Result<std::string> BlobId(const Options& options) {
-  const std::string id =
-      options.id.empty() ? std::filesystem::path(options.blob).stem().string() : options.id;
+std::string NamedId(const Options& options) {
+  return options.id.empty() ? std::filesystem::path(options.blob).stem().string() : options.id;
+}
+
+Result<std::string> ReadBlobId(const std::string& id) {
   const auto bytes = FromHex(id);
   if (!bytes || bytes->size() != wire::BlobId::kSize) {
     return Error{Code::kInvalidArgument, "blob_id_invalid",
-                 "'" + id + "' isn't a blob id of 32 hexadecimal digits; give it with --id"};
+                 "'" + id + "' isn't a blob id of 32 hexadecimal digits"};
   }
   return ToHex(*bytes);
 }
 
 Done Upload(const Options& options) {
-  TRY(const std::string id, BlobId(options));
+  TRY(const std::string id, ReadBlobId(NamedId(options)));
   TRY(const session::BlobStoreAccess access, options.store.Get());
   session::UploadOutcome outcome{};
   {
@@ -42,6 +44,14 @@ Done Upload(const Options& options) {
   fmt::print("{} {} at {}\n",
              outcome == session::UploadOutcome::kStored ? "stored blob" : "already there: blob", id,
              access.host.Authority());
+  return {};
+}
+
+Done Delete(const Options& options) {
+  TRY(const std::string id, ReadBlobId(options.id));
+  TRY(const session::BlobStoreAccess access, options.store.Get());
+  TRY_OK(session::DeleteBlob(access, id));
+  fmt::print("deleted blob {} at {}\n", id, access.host.Authority());
   return {};
 }
 
@@ -58,6 +68,15 @@ void AddUpload(CLI::App& app, Action& action) {
                       "The blob's id; by default the file's name without extension");
   options->store.AddTo(*command);
   command->callback([options, &action] { action = [options] { return Upload(*options); }; });
+}
+
+void AddDelete(CLI::App& app, Action& action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("delete", "Remove a sealed weight blob from the untrusted host");
+  command->add_option("ID", options->id, "The blob's id, 32 hexadecimal digits")->required();
+  options->store.AddTo(*command);
+  command->callback([options, &action] { action = [options] { return Delete(*options); }; });
 }
 
 }  // namespace ephemeralml::cli

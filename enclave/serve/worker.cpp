@@ -4,6 +4,9 @@
 
 #include "common/base/log.h"
 #include "common/channel/channel.h"
+#include "common/crypto/blob_cipher.h"
+#include "common/crypto/random.h"
+#include "common/wire/message_library.h"
 #include "enclave/engine/base/threads.h"
 #include "enclave/engine/kernels/dense.h"
 #include "enclave/serve/confine.h"
@@ -14,6 +17,7 @@ namespace ephemeralml::serve {
 namespace {
 
 constexpr int64_t kStartTimeoutMs = 10'000;
+constexpr size_t kSecretBytes = 32;
 constexpr int64_t kAttestTimeoutMs = 10'000;
 
 // What a session holds for its whole life, made before anything comes from the client.
@@ -33,6 +37,14 @@ Result<WorkerSettings> ReceiveSettings(int control) {
   return settings;
 }
 
+// The first cipher tests the library that makes it: better now than while a client waits.
+Done WarmUpCipher() {
+  const auto cipher =
+      crypto::BlobCipher::Create(crypto::RandomSecret(kSecretBytes), {}, 1, wire::kChunkBytes);
+  if (!cipher) return cipher.error();
+  return {};
+}
+
 Result<Resources> Prepare(int control) {
   Resources resources;
   TRY(resources.settings, ReceiveSettings(control));
@@ -40,6 +52,8 @@ Result<Resources> Prepare(int control) {
   resources.threads = std::make_unique<engine::Threads>(resources.settings.threads);
   TRY_OK(engine::kernels::WarmUp(*resources.threads));
   TRY_OK(channel::Initialize());
+  wire::SilenceMessageLibrary();
+  TRY_OK(WarmUpCipher());
   TRY(resources.arena, Arena::Create(resources.settings.session_memory_bytes));
   TRY(channel::ServerIdentity identity, channel::ServerIdentity::Create());
   resources.identity = std::make_unique<channel::ServerIdentity>(std::move(identity));
