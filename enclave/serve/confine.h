@@ -15,7 +15,7 @@ Done ConfineWorker();
 /// For the fetcher: as a worker, but it may make memory files and connect stream sockets.
 Done ConfineFetcher();
 
-/// Overwrites `bytes` of the stack below the caller's frame, where finished calls left their
+/// Overwrites the calling thread's stack below the caller's frame, where finished calls left their
 /// locals.
 void WipeStackBelow();
 

@@ -166,6 +166,8 @@ SecretBytes Session::Answer(SecretBytes message) {
   measured.set_bytes_wiped(arena_.bytes_wiped() - wiped_before);
   SecretBytes serialized = Serialize(reply);
   reply.Clear();
+  // Each thread gets one part: kernels left weights and activations in spilled registers.
+  threads_.ParallelFor(threads_.count(), 1, [](size_t, size_t) { WipeStackBelow(); });
   WipeStackBelow();
   return serialized;
 }

@@ -5,9 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -133,12 +135,20 @@ ProcessFigures FiguresOf(pid_t pid) {
   std::istringstream rollup(ReadText(folder / "smaps_rollup"));
   for (std::string line; std::getline(rollup, line);) {
     if (line.starts_with("Pss:")) figures.pss_bytes = std::stoull(line.substr(4)) * 1024;
+    if (line.starts_with("Pss_Anon:")) figures.own_bytes += std::stoull(line.substr(9)) * 1024;
+    if (line.starts_with("Pss_Shmem:")) figures.own_bytes += std::stoull(line.substr(10)) * 1024;
   }
   std::istringstream status(ReadText(folder / "status"));
   for (std::string line; std::getline(status, line);) {
     if (line.starts_with("Threads:")) figures.threads = std::stoull(line.substr(8));
     if (line.starts_with("State:")) figures.state = line.at(line.find_first_not_of(" \t", 6));
   }
+  // proc(5): the fields after the name, which ends at the last parenthesis; utime and stime are
+  // fields 14 and 15.
+  const std::string stat = ReadText(folder / "stat");
+  std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
+  std::vector<std::string> values(std::istream_iterator<std::string>(fields), {});
+  if (values.size() > 12) figures.processor_ticks = std::stoull(values[11]) + std::stoull(values[12]);
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(folder / "fd", ignored)) {
     ++figures.descriptors;
@@ -150,6 +160,12 @@ ProcessFigures FiguresOf(pid_t pid) {
     figures.memory_files += line.find("/memfd:") != std::string::npos;
   }
   return figures;
+}
+
+std::string CommandOf(pid_t pid) {
+  std::string command = ReadText("/proc/" + std::to_string(pid) + "/cmdline");
+  std::ranges::replace(command, '\0', ' ');
+  return command;
 }
 
 }  // namespace ephemeralml::testing_support

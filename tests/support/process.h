@@ -64,8 +64,13 @@ struct ProcessFigures {
   uint64_t descriptors = 0;
   uint64_t threads = 0;
   uint64_t memory_files = 0;  ///< descriptors and mappings of memory files
+  uint64_t own_bytes = 0;     ///< the part of the PSS that isn't of files: no neighbour changes it
+  uint64_t processor_ticks = 0;
   char state = '?';           ///< R, S, D, Z, …
 };
 ProcessFigures FiguresOf(pid_t pid);
+
+/// The arguments that a process was started with, joined by spaces.
+std::string CommandOf(pid_t pid);
 
 }  // namespace ephemeralml::testing_support

@@ -43,7 +43,7 @@ System::System(const Options& options) {
                                       folder() / "enclave",             "--host",
                                       Loopback(options.host_fetched_from.value_or(host_port_))};
   Append(enclave, options.enclave_arguments);
-  enclave_ = std::make_unique<Process>(enclave, folder() / "enclave.log");
+  enclave_ = std::make_unique<Process>(enclave, folder() / "enclave.log", options.enclave_environment);
   CHECK(host_port_ != 0 && enclave_->ListeningPort(kStartTimeoutMs) == enclave_port_);
 }
 
@@ -73,6 +73,21 @@ verify::TrustRoot System::Root() const {
 
 Result<session::Session> System::Connect(verify::Report* report) const {
   return session::Session::Open(Settings(), Policy(), Root(), report);
+}
+
+pid_t System::Fetcher() const {
+  for (const pid_t pid : enclave_->Family()) {
+    if (CommandOf(pid) == "ephemeralml-enclave fetcher ") return pid;
+  }
+  return -1;
+}
+
+std::vector<pid_t> System::Workers() const {
+  std::vector<pid_t> workers;
+  for (const pid_t pid : enclave_->Family()) {
+    if (CommandOf(pid) == "ephemeralml-enclave worker ") workers.push_back(pid);
+  }
+  return workers;
 }
 
 SplitModel System::Split(const fs::path& model) const {

@@ -29,10 +29,11 @@ uint16_t FreePort();
 class System {
  public:
   struct Options {
-    std::vector<std::string> host_arguments;
-    std::vector<std::string> enclave_arguments;
-    std::optional<uint16_t> enclave_dialled_at;  ///< where the host finds "the enclave", if elsewhere
-    std::optional<uint16_t> host_fetched_from;   ///< where the enclave finds "the host", if elsewhere
+    std::vector<std::string> host_arguments = {};
+    std::vector<std::string> enclave_arguments = {};
+    std::map<std::string, std::string> enclave_environment = {};
+    std::optional<uint16_t> enclave_dialled_at = {};  ///< where the host finds "the enclave", if elsewhere
+    std::optional<uint16_t> host_fetched_from = {};   ///< where the enclave finds "the host", if elsewhere
   };
 
   System() : System(Options()) {}
@@ -51,6 +52,10 @@ class System {
   verify::Policy Policy() const;
   verify::TrustRoot Root() const;
   Result<session::Session> Connect(verify::Report* report = nullptr) const;
+
+  /// The enclave's own processes, as they are now: its supervisor, fetcher and workers.
+  pid_t Fetcher() const;
+  std::vector<pid_t> Workers() const;
 
   /// Decomposes a model file into this system's folder.
   SplitModel Split(const std::filesystem::path& model) const;
