@@ -124,7 +124,8 @@ TEST_F(NitroVectors, TheUnsignedDocumentOfQemuIsRefused) {
   const Bytes text = Read("qemu-unsigned.hex");
   const Bytes reply = FromHex(AsText(text).substr(0, text.size() - 1)).value();
   // The NSM's reply wraps the document: {"Attestation": {"document": bytes}}.
-  const auto begin = std::ranges::search(reply, Bytes{0x84, 0x43, 0xa1, 0x01, 0x20}).begin();
+  const Bytes envelope = {0x84, 0x43, 0xa1, 0x01, 0x20};
+  const auto begin = std::search(reply.begin(), reply.end(), envelope.begin(), envelope.end());
   ASSERT_NE(begin, reply.end());
   const Bytes evidence(begin, reply.end());
   EXPECT_EQ(cose::DecodeSign1(evidence).error().reason, "evidence_algorithm_refused");

@@ -38,7 +38,7 @@ ServerIdentity::~ServerIdentity() = default;
 const Bytes& ServerIdentity::PublicKey() const { return state_->identity.public_key; }
 
 Result<tls::Identity> tls::MakeIdentity() {
-  const Key key(EVP_EC_gen("P-256"));
+  const Key key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
   if (key == nullptr) return LibraryError();
   TRY(const Certificate certificate, SelfSign(key.get()));
   Identity identity;

@@ -31,15 +31,18 @@ Result<Context> MakeContext(const SSL_METHOD* method) {
       c, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
   SSL_CTX_set_max_cert_list(c, kLargestCertificateListBytes);
   SSL_CTX_set_security_level(c, kSecurityLevel);
+  // Arrays, since the library's macros cast constness away.
+  char signatures[] = "ECDSA+SHA256:ECDSA+SHA384";
+  char hybrid_groups[] = "X25519MLKEM768:X25519";
+  char groups[] = "X25519";
   const bool configured =
       SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) == 1 &&
       SSL_CTX_set_max_proto_version(c, TLS1_3_VERSION) == 1 &&
       SSL_CTX_set_ciphersuites(c, "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") == 1 &&
-      SSL_CTX_set1_sigalgs_list(c, "ECDSA+SHA256:ECDSA+SHA384") == 1 &&
-      SSL_CTX_set_num_tickets(c, 0) == 1 && SSL_CTX_set_max_early_data(c, 0) == 1 &&
+      SSL_CTX_set1_sigalgs_list(c, signatures) == 1 && SSL_CTX_set_num_tickets(c, 0) == 1 &&
+      SSL_CTX_set_max_early_data(c, 0) == 1 &&
       // The hybrid group comes with OpenSSL 3.5; a library without it refuses the whole list.
-      (SSL_CTX_set1_groups_list(c, "X25519MLKEM768:X25519") == 1 ||
-       SSL_CTX_set1_groups_list(c, "X25519") == 1);
+      (SSL_CTX_set1_groups_list(c, hybrid_groups) == 1 || SSL_CTX_set1_groups_list(c, groups) == 1);
   if (!configured) return LibraryError();
   ERR_clear_error();
   return context;

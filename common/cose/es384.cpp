@@ -82,7 +82,7 @@ Done VerifyEs384(ByteSpan public_key, ByteSpan message, const Es384Signature& si
 }
 
 Es384Key Es384Key::Generate() {
-  KeyPointer key(EVP_EC_gen(SN_secp384r1));
+  KeyPointer key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", SN_secp384r1));
   CHECK(key != nullptr);
   return Es384Key(std::make_shared<Impl>(Impl{std::move(key)}));
 }
