@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <mutex>
 
 #include "common/base/checked.h"
 #include "common/base/log.h"
@@ -115,12 +114,15 @@ Done Session::Serve(const wire::Request& request, wire::Reply& reply) {
   TRY(const FetchOrder order, OrderFor(request.topology().blob()));
   TRY(const auto cipher, CipherFor(request.topology().blob(), order.id));
   TRY(const ByteSpan sealed, blob_.Get(order));
+  const weights::SealedModel weights{sealed, cipher.get()};
+  weights::Ledger ledger;
+  const Done authentic = Authenticate(weights, ledger);
   measured.set_fetch_us(MicrosecondsSince(start));
+  AddTotals(ledger, measured);
+  if (!authentic) return authentic.error();
 
   start = Clock::now();
-  weights::Ledger ledger;
-  const auto outputs =
-      engine::Execute(model, InputsOf(request), {sealed, cipher.get()}, arena_, threads_, ledger);
+  const auto outputs = engine::Execute(model, InputsOf(request), weights, arena_, threads_, ledger);
   measured.set_execute_us(MicrosecondsSince(start));
   AddTotals(ledger, measured);
   if (!outputs) return outputs.error();
@@ -130,16 +132,12 @@ Done Session::Serve(const wire::Request& request, wire::Reply& reply) {
 
 Done Session::Authenticate(const weights::SealedModel& weights, weights::Ledger& ledger) {
   if (!blob_.IsUnchecked()) return {};
-  std::mutex mutex;
-  Done authenticated;
-  threads_.ParallelFor(
+  TRY_OK(threads_.TryParallelFor(
       weights.cipher->chunk_count(), kChunksPerThread, [&](size_t begin, size_t end) {
-        const Done done = weights::PanelStream::Authenticate(weights, begin, end, arena_, ledger);
-        const std::lock_guard lock(mutex);
-        if (!done) authenticated = done;
-      });
-  if (authenticated) blob_.MarkAuthentic();
-  return authenticated;
+        return weights::PanelStream::Authenticate(weights, begin, end, arena_, ledger);
+      }));
+  blob_.MarkAuthentic();
+  return {};
 }
 
 SecretBytes Session::Answer(SecretBytes message) {

@@ -1,5 +1,7 @@
 #include "enclave/serve/worker.h"
 
+#include <malloc.h>
+
 #include <cstring>
 
 #include "common/base/log.h"
@@ -46,6 +48,9 @@ Done WarmUpCipher() {
 }
 
 Result<Resources> Prepare(int control) {
+  // One heap for all threads: a second one that shrinks, as at a thread's end, makes the C library
+  // open a file of /proc, and that ends a confined process.
+  CHECK(mallopt(M_ARENA_MAX, 1) == 1);
   Resources resources;
   TRY(resources.settings, ReceiveSettings(control));
   log::Configure("worker", resources.settings.log_level);
