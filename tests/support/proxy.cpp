@@ -55,9 +55,8 @@ void Listener::Accept() {
     if (!net::WaitReadable(socket_.Get(), net::After(kPollMs))) continue;
     UniqueFd connection(accept4(socket_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!connection.IsOpen()) continue;
-    connections_.emplace_back([this, owned = std::move(connection)]() mutable {
-      serve_(std::move(owned), stopped_);
-    });
+    connections_.emplace_back(
+        [this, owned = std::move(connection)]() mutable { serve_(std::move(owned), stopped_); });
   }
 }
 
