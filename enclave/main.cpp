@@ -128,6 +128,7 @@ int Main(int argc, char** argv) {
     return serve::RunWorker(UniqueFd(serve::kControlDescriptor));
   }
   if (argc == 2 && std::string_view(argv[1]) == serve::kFetcherRole) {
+    log::Configure("fetcher", log::Level::kInfo);  // before it is confined
     return serve::RunFetcher(UniqueFd(serve::kControlDescriptor));
   }
   serve::RequireCleanEnvironment(argv);

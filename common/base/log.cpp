@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <time.h>
 
 #include <iterator>
 #include <memory>
@@ -54,7 +55,12 @@ Result<Level> ParseLevel(std::string_view text) {
                "the log level must be error, warn, info, debug or trace"};
 }
 
-void Configure(Literal role, Level least) { Logger() = MakeLogger(role.Get(), ToSpdlog(least)); }
+void Configure(Literal role, Level least) {
+  // The C library reads the time zone's file when it first tells a date: by then the process may be
+  // confined, and opening a file would end it.
+  tzset();
+  Logger() = MakeLogger(role.Get(), ToSpdlog(least));
+}
 
 void Write(Level level, Literal event, std::initializer_list<Field> fields) {
   if (!Logger()->should_log(ToSpdlog(level))) return;

@@ -46,7 +46,8 @@ class Field {
 /// Reads `error`, `warn`, `info`, `debug` or `trace`. Errors: kInvalidArgument `log_level_unknown`.
 Result<Level> ParseLevel(std::string_view text);
 
-/// Sets the process's role (its first field) and the least level that is written.
+/// Sets the process's role (its first field) and the least level that is written. From then on
+/// writing a line opens no file.
 void Configure(Literal role, Level least);
 
 /// Writes one JSON line to standard error. Threads: any.
