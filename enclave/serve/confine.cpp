@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -45,9 +46,12 @@ bool AllowWithoutExecution(const Filter& filter, int call) {
   return seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call, 1, &not_executable) == 0;
 }
 
-bool AllowSocket(const Filter& filter, uint64_t family) {
-  const scmp_arg_cmp is_family = SCMP_A0(SCMP_CMP_EQ, family);
-  return seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &is_family) == 0;
+bool AllowStreamSocket(const Filter& filter, uint64_t family) {
+  constexpr uint64_t kTypeMask = 0xF;  // socket(2): the flags are above it
+  const std::array<scmp_arg_cmp, 2> conditions = {
+      SCMP_A0(SCMP_CMP_EQ, family), SCMP_A1(SCMP_CMP_MASKED_EQ, kTypeMask, SOCK_STREAM)};
+  return seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), conditions.size(),
+                                conditions.data()) == 0;
 }
 
 bool AllowCommon(const Filter& filter) {
@@ -126,8 +130,9 @@ Done ConfineWorker() {
 Done ConfineFetcher() {
   const Filter filter(seccomp_init(kForbidden), &seccomp_release);
   if (filter == nullptr) return Failed();
-  return Load(filter, AllowCommon(filter) && AllowSocket(filter, AF_INET) &&
-                          AllowSocket(filter, AF_INET6) && AllowSocket(filter, AF_VSOCK) &&
+  return Load(filter, AllowCommon(filter) && AllowStreamSocket(filter, AF_INET) &&
+                          AllowStreamSocket(filter, AF_INET6) &&
+                          AllowStreamSocket(filter, AF_VSOCK) &&
                           Allow(filter, {SCMP_SYS(connect), SCMP_SYS(setsockopt),
                                          SCMP_SYS(memfd_create), SCMP_SYS(ftruncate)}));
 }

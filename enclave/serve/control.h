@@ -34,7 +34,7 @@ inline constexpr size_t kLargestControlBody = 32 * 1024;
 
 /// A blob to fetch: its id and its exact length.
 struct FetchOrder {
-  wire::BlobId id;
+  wire::BlobId id = {};
   uint64_t sealed_bytes = 0;
 
   bool operator==(const FetchOrder&) const = default;

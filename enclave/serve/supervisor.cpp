@@ -20,6 +20,7 @@
 #include "enclave/serve/blob_cache.h"
 #include "enclave/serve/control.h"
 #include "enclave/serve/process.h"
+#include "enclave/serve/worker_conduct.h"
 
 namespace ephemeralml::serve {
 namespace {
@@ -27,14 +28,15 @@ namespace {
 constexpr int kMostFailedStarts = 5;
 constexpr size_t kLargestPublicKeyBytes = 512;
 
-enum class WorkerState { kStarting, kSpare, kServing };
-
 struct Worker {
   ChildProcess process;
-  WorkerState state = WorkerState::kStarting;
-  bool may_attest = true;           // at most one document, and none after a fetch
+  WorkerConduct conduct;
   std::optional<FetchOrder> order;  // the blob that it waits for or was given
-  bool waits = false;
+
+  bool Is(WorkerState state) const { return conduct.state() == state; }
+  bool WaitsFor(const std::optional<FetchOrder>& blob) const {
+    return conduct.waits_for_blob() && order == blob;
+  }
 };
 
 class Supervisor {
@@ -53,6 +55,7 @@ class Supervisor {
   Done StartFetcher();
   Done StartWorker();
   std::vector<pollfd> PollSet();
+  void EndChildren();
   Done Handle(const std::vector<pollfd>& ready);
   void HandleSignals();
   Done Reap();
@@ -66,6 +69,7 @@ class Supervisor {
   void FinishFetch(FetchOutcome outcome, int memory);
   void Accept();
   bool MayAccept();
+  std::list<Worker>::iterator Spare();
   void Kill(Worker& worker, const Error& error);
   size_t Sessions() const;
 
@@ -108,12 +112,18 @@ Done Supervisor::Start() {
 }
 
 size_t Supervisor::Sessions() const {
-  return static_cast<size_t>(std::ranges::count(workers_, WorkerState::kServing, &Worker::state));
+  return static_cast<size_t>(std::ranges::count_if(
+      workers_, [](const Worker& each) { return each.Is(WorkerState::kServing); }));
 }
 
 bool Supervisor::MayAccept() {
-  return !drain_until_ && Sessions() < settings_.session_limit &&
-         std::ranges::find(workers_, WorkerState::kSpare, &Worker::state) != workers_.end();
+  return !drain_until_ && Sessions() < settings_.session_limit && Spare() != workers_.end();
+}
+
+std::list<Worker>::iterator Supervisor::Spare() {
+  return std::ranges::find_if(workers_, [](const Worker& each) {
+    return each.Is(WorkerState::kSpare) && each.process.control.IsOpen();
+  });
 }
 
 // Signals, fetcher, listener (ignored while nobody could serve), then the workers in their order.
@@ -141,7 +151,16 @@ Done Supervisor::Run() {
     TRY_OK(Handle(set));
   }
   log::Info("stopped", {{"sessions_cut", Sessions()}});
-  return {};  // children end with us: PR_SET_PDEATHSIG
+  EndChildren();
+  return {};
+}
+
+// Should we be killed ourselves, they end all the same: PR_SET_PDEATHSIG.
+void Supervisor::EndChildren() {
+  if (fetcher_.pid > 0) (void)kill(fetcher_.pid, SIGKILL);
+  for (const Worker& worker : workers_) (void)kill(worker.process.pid, SIGKILL);
+  while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
 }
 
 Done Supervisor::Handle(const std::vector<pollfd>& ready) {
@@ -155,7 +174,7 @@ Done Supervisor::Handle(const std::vector<pollfd>& ready) {
   if (ready[0].revents != 0) HandleSignals();
   TRY_OK(Reap());
   const bool has_spare = std::ranges::any_of(
-      workers_, [](const Worker& each) { return each.state != WorkerState::kServing; });
+      workers_, [](const Worker& each) { return !each.Is(WorkerState::kServing); });
   if (!has_spare && !drain_until_) TRY_OK(StartWorker());
   return {};
 }
@@ -169,6 +188,7 @@ void Supervisor::HandleSignals() {
       drain_until_ = net::After(0);
     } else {
       log::Info("draining", {{"sessions", Sessions()}});
+      listener_.Reset();  // whoever comes now is refused, not kept waiting
       drain_until_ = net::After(settings_.drain_timeout_ms);
     }
   }
@@ -187,7 +207,7 @@ Done Supervisor::Reap() {
     const auto worker = std::ranges::find_if(
         workers_, [pid](const Worker& each) { return each.process.pid == pid; });
     if (worker == workers_.end()) continue;
-    if (worker->state == WorkerState::kStarting) ++failed_starts_;
+    if (worker->Is(WorkerState::kStarting)) ++failed_starts_;
     if (WIFSIGNALED(status)) {
       log::Warn("worker_died", {{"signal", WTERMSIG(status)}});
     } else {
@@ -202,11 +222,11 @@ Done Supervisor::Reap() {
 }
 
 void Supervisor::Accept() {
+  const auto spare = Spare();
+  if (spare == workers_.end()) return;  // it has just died: the connection waits for the next
   UniqueFd connection(accept4(listener_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!connection.IsOpen()) return;
-  const auto spare = std::ranges::find(workers_, WorkerState::kSpare, &Worker::state);
-  CHECK(spare != workers_.end());
-  spare->state = WorkerState::kServing;
+  spare->conduct.GaveConnection();
   log::Info("session_started", {{"sessions", Sessions()}});
   const Done given =
       SendControl(spare->process.control.Get(), ControlKind::kConnection, {}, connection.Get());
@@ -231,29 +251,25 @@ void Supervisor::HandleWorker(Worker& worker) {
 }
 
 Done Supervisor::Obey(Worker& worker, const ControlMessage& message) {
-  const Error broken{Code::kUntrusted, "worker_broke_protocol",
-                     "a worker asked for what it may not"};
-  if (worker.state == WorkerState::kStarting) {
-    if (message.kind != ControlKind::kReady) return broken;
-    worker.state = WorkerState::kSpare;
-    failed_starts_ = 0;
-    return {};
+  TRY_OK(worker.conduct.Take(message.kind));
+  switch (message.kind) {
+    case ControlKind::kReady:
+      failed_starts_ = 0;
+      return {};
+    case ControlKind::kAttest:
+      return Attest(worker, message.body);
+    case ControlKind::kFetch:
+      return AcceptFetch(worker, message.body);
+    case ControlKind::kDropBlob:
+      log::Warn("blob_failed_a_tag");
+      cache_.Drop(worker.order->id);
+      return {};
+    default:
+      CHECK(false && "a worker may send nothing else");
   }
-  if (worker.state != WorkerState::kServing) return broken;
-  if (message.kind == ControlKind::kAttest && worker.may_attest)
-    return Attest(worker, message.body);
-  if (message.kind == ControlKind::kFetch && !worker.waits)
-    return AcceptFetch(worker, message.body);
-  if (message.kind == ControlKind::kDropBlob && worker.order && !worker.waits) {
-    log::Warn("blob_failed_a_tag");
-    cache_.Drop(worker.order->id);
-    return {};
-  }
-  return broken;
 }
 
 Done Supervisor::Attest(Worker& worker, ByteSpan body) {
-  worker.may_attest = false;
   ByteReader reader(body);
   TRY(const ByteSpan nonce, reader.ReadBytes(channel::kNonceBytes));
   TRY(const ByteSpan user_data, reader.ReadBytes(channel::kUserDataBytes));
@@ -268,9 +284,7 @@ Done Supervisor::Attest(Worker& worker, ByteSpan body) {
 }
 
 Done Supervisor::AcceptFetch(Worker& worker, ByteSpan body) {
-  worker.may_attest = false;
   TRY(worker.order, FetchOrder::Decode(body));
-  worker.waits = true;
   if (worker.order->sealed_bytes == 0 || worker.order->sealed_bytes > cache_.limit_bytes()) {
     GiveBlob(worker, FetchOutcome::kTooLarge, -1);
     return {};
@@ -285,7 +299,7 @@ Done Supervisor::AcceptFetch(Worker& worker, ByteSpan body) {
 }
 
 void Supervisor::GiveBlob(Worker& worker, FetchOutcome outcome, int memory) {
-  worker.waits = false;
+  worker.conduct.GaveBlob();
   const Bytes body = {static_cast<uint8_t>(outcome)};
   const Done given = SendControl(worker.process.control.Get(), ControlKind::kBlob, body, memory);
   if (!given) Kill(worker, given.error());
@@ -298,7 +312,7 @@ void Supervisor::FetchNext() {
     const int cached = cache_.Find(order);
     bool wanted = false;
     for (Worker& worker : workers_) {
-      if (!worker.waits || worker.order != order) continue;
+      if (!worker.WaitsFor(order)) continue;
       if (cached >= 0) GiveBlob(worker, FetchOutcome::kFetched, cached);
       wanted = wanted || cached < 0;
     }
@@ -331,7 +345,7 @@ void Supervisor::HandleFetcher() {
 
 void Supervisor::FinishFetch(FetchOutcome outcome, int memory) {
   for (Worker& worker : workers_) {
-    if (fetching_ && worker.waits && worker.order == fetching_) GiveBlob(worker, outcome, memory);
+    if (fetching_ && worker.WaitsFor(fetching_)) GiveBlob(worker, outcome, memory);
   }
   fetching_.reset();
   FetchNext();
