@@ -9,242 +9,304 @@
 namespace ephemeralml::engine::kernels {
 namespace {
 
-// The part of the kernel that lies on the input for one output element of one axis.
-struct Taps {
-  int64_t begin = 0;
-  int64_t end = 0;
-  int64_t padded = 0;  // taps on the input or its padding
+struct Max {
+  static constexpr float kIdentity = std::numeric_limits<float>::lowest();
+  static float Combine(float a, float b) { return b > a ? b : a; }
+};
+struct Sum {
+  static constexpr float kIdentity = 0;
+  static float Combine(float a, float b) { return a + b; }
 };
 
-Taps TapsAt(const Window& w, size_t axis, int64_t output) {
-  const int64_t start = output * w.stride[axis] - w.pad_begin[axis];
-  const int64_t step = w.dilation[axis];
-  const auto until = [&](int64_t limit) {
-    const int64_t count = limit <= start ? 0 : (limit - start + step - 1) / step;
-    return std::min(count, w.kernel[axis]);
-  };
-  return {start >= 0 ? 0 : std::min((-start + step - 1) / step, w.kernel[axis]),
-          until(w.input[axis]), until(w.input[axis] + w.pad_end[axis])};
-}
-
-// Calls `visit(offset)` for each element of a plane under the window.
-template <class Visit>
-void ForEachUnder(const Window& w, const Spatial& output,
-                  const std::array<Taps, kSpatialAxes>& taps, Visit visit) {
-  const auto at = [&](size_t axis, int64_t tap) {
-    return output[axis] * w.stride[axis] + w.TapAt(axis, tap);
-  };
-  for (int64_t i = taps[0].begin; i < taps[0].end; ++i) {
-    for (int64_t j = taps[1].begin; j < taps[1].end; ++j) {
-      const int64_t row = (at(0, i) * w.input[1] + at(1, j)) * w.input[2];
-      for (int64_t k = taps[2].begin; k < taps[2].end; ++k) visit(row + at(2, k));
-    }
+template <class Fold>
+[[gnu::always_inline]] inline void FoldTap(const float* x, int64_t stride, int64_t count,
+                                           float* y) {
+  if (stride == 1) {
+    for (int64_t i = 0; i < count; ++i) y[i] = Fold::Combine(y[i], x[i]);
+  } else if (stride == 2) {
+    for (int64_t i = 0; i < count; ++i) y[i] = Fold::Combine(y[i], x[2 * i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) y[i] = Fold::Combine(y[i], x[stride * i]);
   }
 }
 
-// Calls `body(output place, its taps, its offset)` for each output element of a plane.
-template <class Body>
-void ForEachOutput(const Window& w, Body body) {
-  int64_t offset = 0;
-  Spatial place;
-  std::array<Taps, kSpatialAxes> taps;
-  for (place[0] = 0; place[0] < w.output[0]; ++place[0]) {
-    taps[0] = TapsAt(w, 0, place[0]);
-    for (place[1] = 0; place[1] < w.output[1]; ++place[1]) {
-      taps[1] = TapsAt(w, 1, place[1]);
-      for (place[2] = 0; place[2] < w.output[2]; ++place[2]) {
-        taps[2] = TapsAt(w, 2, place[2]);
-        body(place, taps, offset++);
+// Lines [begin, end) of one output plane.
+template <class Fold>
+EPHEMERAL_MULTIVERSION void FoldLines(const Window& w, const float* plane, int64_t begin,
+                                      int64_t end, float* y) {
+  for (int64_t line = begin; line < end; ++line, y += w.output[2]) {
+    std::fill_n(y, w.output[2], Fold::kIdentity);
+    for (int64_t z = 0; z < w.kernel[0]; ++z) {
+      const int64_t in_z = line / w.output[1] * w.stride[0] + w.TapAt(0, z);
+      if (in_z < 0 || in_z >= w.input[0]) continue;
+      for (int64_t row = 0; row < w.kernel[1]; ++row) {
+        const int64_t in_y = line % w.output[1] * w.stride[1] + w.TapAt(1, row);
+        if (in_y < 0 || in_y >= w.input[1]) continue;
+        for (int64_t x = 0; x < w.kernel[2]; ++x) {
+          const Window::Range inside = w.Inside(2, x);
+          FoldTap<Fold>(plane + (in_z * w.input[1] + in_y) * w.input[2] +
+                            inside.begin * w.stride[2] + w.TapAt(2, x),
+                        w.stride[2], inside.end - inside.begin, y + inside.begin);
+        }
       }
     }
   }
 }
 
-struct Planes {
-  Window window;
-  size_t count = 0;
-  const float* x = nullptr;
-  Shape output;
-
-  size_t input_plane() const { return static_cast<size_t>(Volume(window.input)); }
-  size_t output_plane() const { return static_cast<size_t>(Volume(window.output)); }
-};
-
-Result<Planes> ReadPlanes(KernelContext& context, const WindowAttributes& attributes) {
-  TRY_OK(RequireFloat(context, 0));
-  TRY(const TensorView x, context.Input(0));
-  Planes planes;
-  TRY(planes.window, SlideWindow(attributes, x.shape, attributes.kernel_shape));
-  TRY(planes.count, CountBetween(x.shape, 0, 2));
-  planes.x = x.Values<float>().data();
-  planes.output = WindowShape(x.shape[0], x.shape[1], planes.window, planes.window.output);
-  return planes;
+// For each output of an axis: how many taps count for its average. Padding counts if asked for, but
+// never what lies beyond it, where windows reach in ceil mode.
+std::vector<float> TapCounts(const Window& w, size_t axis, bool include_pad) {
+  std::vector<float> counts;
+  for (int64_t out = 0; out < w.output[axis]; ++out) {
+    const int64_t at = out * w.stride[axis] - w.pad_begin[axis];
+    const int64_t least = include_pad ? -w.pad_begin[axis] : 0;
+    const int64_t most = w.input[axis] + (include_pad ? w.pad_end[axis] : 0);
+    // The first tap at or after an element.
+    const auto tap_from = [&](int64_t element) {
+      const int64_t d = w.dilation[axis];
+      return element <= at ? 0 : std::min((element - at + d - 1) / d, w.kernel[axis]);
+    };
+    const int64_t count = tap_from(most) - tap_from(least);
+    counts.push_back(static_cast<float>(count));
+  }
+  return counts;
 }
 
-/// Averages of what lies under a sliding window. Types: float32.
-/// Errors: kUnsupported `type_unsupported`, `operator_unsupported`; kMalformed `shape_invalid`.
+struct PoolAttributes {
+  WindowAttributes window;
+  bool include_pad = false;
+  bool column_major_indices = false;
+};
+
+// Batch and channels of a pool's input, and where the window slides.
+struct PoolShape {
+  int64_t planes = 0;
+  Window window;
+  Shape output;
+};
+
+Result<PoolShape> ReadShape(const KernelContext& context, const WindowAttributes& attributes) {
+  TRY_OK(RequireFloat(context, 0));
+  const Shape& x = context.InputShape(0);
+  PoolShape shape;
+  TRY_OK(ElementCount(attributes.kernel_shape));
+  TRY(shape.window, SlideWindow(attributes, x, attributes.kernel_shape));
+  shape.planes = x[0] * x[1];
+  shape.output = WindowShape(x[0], x[1], shape.window, shape.window.output);
+  return shape;
+}
+
+template <class Fold>
+void Slide(Threads& threads, const PoolShape& shape, const float* x, float* y) {
+  const Window& w = shape.window;
+  const int64_t lines = w.output[0] * w.output[1];
+  const int64_t work = w.output[2] * Volume(w.kernel);
+  threads.ParallelFor(
+      static_cast<size_t>(shape.planes * lines), static_cast<size_t>(32 * 1024 / work + 1),
+      [&](size_t begin, size_t end) {
+        for (auto line = static_cast<int64_t>(begin); line < static_cast<int64_t>(end);) {
+          const int64_t plane = line / lines;
+          const int64_t next = std::min(static_cast<int64_t>(end), (plane + 1) * lines);
+          FoldLines<Fold>(w, x + plane * Volume(w.input), line - plane * lines,
+                          next - plane * lines, y + line * w.output[2]);
+          line = next;
+        }
+      });
+}
+
+/// Means of what the window covers. Types: float32.
+/// Errors: kUnsupported `type_unsupported`, `operator_unsupported` (more than three spatial axes);
+/// kMalformed `shape_invalid`, `attribute_invalid`.
 /// Source: ONNX operator AveragePool, versions 7 to 19.
 class AveragePool final : public Kernel {
  public:
-  AveragePool(WindowAttributes attributes, bool counts_padding)
-      : attributes_(std::move(attributes)), counts_padding_(counts_padding) {}
+  explicit AveragePool(PoolAttributes attributes) : attributes_(std::move(attributes)) {}
 
   Done Run(KernelContext& context) const override {
-    TRY(const Planes planes, ReadPlanes(context, attributes_));
-    TRY(Tensor * output, context.Output(0, ElementType::kFloat, planes.output));
-    float* y = output->MutableValues<float>().data();
-    const Window& w = planes.window;
-    context.threads().ParallelFor(
-        planes.count, RowGrain(planes.output_plane()), [&](size_t begin, size_t end) {
-          for (size_t plane = begin; plane < end; ++plane) {
-            const float* from = planes.x + plane * planes.input_plane();
-            float* to = y + plane * planes.output_plane();
-            ForEachOutput(w, [&](const Spatial& place, const auto& taps, int64_t offset) {
-              double sum = 0;
-              ForEachUnder(w, place, taps, [&](int64_t i) { sum += static_cast<double>(from[i]); });
-              int64_t count = 1;
-              for (const Taps& t : taps)
-                count *= counts_padding_ ? t.padded : std::max<int64_t>(t.end - t.begin, 0);
-              to[offset] = count == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(count));
-            });
-          }
-        });
+    TRY(const PoolShape shape, ReadShape(context, attributes_.window));
+    TRY(const TensorView x, context.Input(0));
+    TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape.output));
+    if (output->byte_count() == 0) return {};
+    const std::span<float> y = output->MutableValues<float>();
+    Slide<Sum>(context.threads(), shape, x.Values<float>().data(), y.data());
+    Divide(shape, y);
     return {};
   }
 
  private:
-  WindowAttributes attributes_;
-  bool counts_padding_;
+  void Divide(const PoolShape& shape, std::span<float> y) const {
+    const auto counts = [&](size_t axis) {
+      return TapCounts(shape.window, axis, attributes_.include_pad);
+    };
+    const std::vector<float> z_counts = counts(0), y_counts = counts(1), x_counts = counts(2);
+    size_t at = 0;
+    for (int64_t plane = 0; plane < shape.planes; ++plane) {
+      for (const float z_count : z_counts) {
+        for (const float y_count : y_counts) {
+          for (const float x_count : x_counts) y[at++] /= z_count * y_count * x_count;
+        }
+      }
+    }
+  }
+
+  PoolAttributes attributes_;
 };
 
-/// The largest of what lies under a sliding window, and where it lies. Types: float32.
+/// Maxima of what the window covers, and where in the input they lie. Types: float32.
 /// Errors: as AveragePool. Source: ONNX operator MaxPool, versions 1 to 12.
 class MaxPool final : public Kernel {
  public:
-  MaxPool(WindowAttributes attributes, bool column_major)
-      : attributes_(std::move(attributes)), column_major_(column_major) {}
+  explicit MaxPool(PoolAttributes attributes) : attributes_(std::move(attributes)) {}
 
   Done Run(KernelContext& context) const override {
-    TRY(const Planes planes, ReadPlanes(context, attributes_));
-    TRY(Tensor * output, context.Output(0, ElementType::kFloat, planes.output));
+    TRY(const PoolShape shape, ReadShape(context, attributes_.window));
+    TRY(const TensorView x, context.Input(0));
+    TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape.output));
+    const float* source = x.Values<float>().data();
     float* y = output->MutableValues<float>().data();
-    int64_t* indices = nullptr;
-    if (context.output_count() > 1 && context.WantsOutput(1)) {
-      TRY(Tensor * places, context.Output(1, ElementType::kInt64, planes.output));
-      indices = places->MutableValues<int64_t>().data();
+    if (!context.WantsOutput(1)) {
+      if (output->byte_count() > 0) Slide<Max>(context.threads(), shape, source, y);
+      return {};
     }
-    context.threads().ParallelFor(planes.count, RowGrain(planes.output_plane()),
-                                  [&](size_t begin, size_t end) {
-                                    for (size_t plane = begin; plane < end; ++plane)
-                                      RunPlane(planes, plane, y, indices);
-                                  });
+    TRY(Tensor * indices, context.Output(1, ElementType::kInt64, shape.output));
+    if (output->byte_count() > 0) {
+      SlideWithIndices(context.threads(), shape, source, y,
+                       indices->MutableValues<int64_t>().data());
+    }
     return {};
   }
 
  private:
-  void RunPlane(const Planes& planes, size_t plane, float* y, int64_t* indices) const {
-    const Window& w = planes.window;
-    const float* from = planes.x + plane * planes.input_plane();
-    const size_t to = plane * planes.output_plane();
-    ForEachOutput(w, [&](const Spatial& place, const auto& taps, int64_t offset) {
-      float largest = -std::numeric_limits<float>::infinity();
-      int64_t where = -1;
-      ForEachUnder(w, place, taps, [&](int64_t i) {
-        if (where >= 0 && !(from[i] > largest)) return;
-        largest = from[i];
-        where = i;
-      });
-      y[to + static_cast<size_t>(offset)] = largest;
-      if (indices != nullptr) {
-        indices[to + static_cast<size_t>(offset)] =
-            static_cast<int64_t>(plane * planes.input_plane()) +
-            (column_major_ ? ColumnMajor(w, where) : where);
+  void SlideWithIndices(Threads& threads, const PoolShape& shape, const float* x, float* y,
+                        int64_t* indices) const {
+    const int64_t pixels = Volume(shape.window.output);
+    threads.ParallelFor(static_cast<size_t>(shape.planes), 1, [&](size_t begin, size_t end) {
+      for (auto plane = static_cast<int64_t>(begin); plane < static_cast<int64_t>(end); ++plane) {
+        const int64_t offset = plane * Volume(shape.window.input);
+        for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+          FindMaximum(shape.window, x + offset, pixel, y[plane * pixels + pixel],
+                      indices[plane * pixels + pixel]);
+          indices[plane * pixels + pixel] += offset;
+        }
       }
     });
   }
 
-  // The offset of a plane's element where the last axis were the slowest.
-  static int64_t ColumnMajor(const Window& w, int64_t offset) {
-    const int64_t k = offset % w.input[2];
-    const int64_t j = offset / w.input[2] % w.input[1];
-    const int64_t i = offset / w.input[2] / w.input[1];
-    return (k * w.input[1] + j) * w.input[0] + i;
+  void FindMaximum(const Window& w, const float* plane, int64_t pixel, float& best,
+                   int64_t& best_at) const {
+    const Spatial out = {pixel / (w.output[1] * w.output[2]), pixel / w.output[2] % w.output[1],
+                         pixel % w.output[2]};
+    const auto in = [&](size_t axis, int64_t tap) {
+      return out[axis] * w.stride[axis] + w.TapAt(axis, tap);
+    };
+    best = Max::kIdentity;
+    best_at = 0;
+    for (int64_t z = 0; z < w.kernel[0]; ++z) {
+      if (in(0, z) < 0 || in(0, z) >= w.input[0]) continue;
+      for (int64_t row = 0; row < w.kernel[1]; ++row) {
+        if (in(1, row) < 0 || in(1, row) >= w.input[1]) continue;
+        for (int64_t x = 0; x < w.kernel[2]; ++x) {
+          if (in(2, x) < 0 || in(2, x) >= w.input[2]) continue;
+          const float value = plane[(in(0, z) * w.input[1] + in(1, row)) * w.input[2] + in(2, x)];
+          if (value <= best) continue;
+          best = value;
+          best_at = IndexOf(w, in(0, z), in(1, row), in(2, x));
+        }
+      }
+    }
   }
 
-  WindowAttributes attributes_;
-  bool column_major_;
+  int64_t IndexOf(const Window& w, int64_t z, int64_t y, int64_t x) const {
+    return attributes_.column_major_indices ? (x * w.input[1] + y) * w.input[0] + z
+                                            : (z * w.input[1] + y) * w.input[2] + x;
+  }
+
+  PoolAttributes attributes_;
 };
 
-EPHEMERAL_MULTIVERSION float Average(const float* x, size_t count) {
-  const double sum = FoldLanes(
-      x, count, 0.0, [](float v) { return static_cast<double>(v); },
-      [](double a, double b) { return a + b; });
-  return static_cast<float>(sum / static_cast<double>(count));
+Result<PoolAttributes> ReadAttributes(const NodeSpec& node) {
+  PoolAttributes read;
+  TRY(read.window, WindowAttributes::Read(node.attributes));
+  read.window.cuts_window = true;
+  TRY(const int64_t include_pad, node.attributes.Int("count_include_pad", 0));
+  TRY(const int64_t storage_order, node.attributes.Int("storage_order", 0));
+  if (read.window.kernel_shape.empty()) {
+    return AttributeInvalid(node.op + ": attribute 'kernel_shape' is missing");
+  }
+  // Padding is less than the kernel, so that every window covers some input.
+  const auto& pads = read.window.pads;
+  for (size_t i = 0; i < pads.size(); ++i) {
+    if (pads[i] >= read.window.kernel_shape[i % read.window.kernel_shape.size()]) {
+      return AttributeInvalid(node.op + ": the padding isn't smaller than the kernel");
+    }
+  }
+  read.include_pad = include_pad != 0;
+  read.column_major_indices = storage_order != 0;
+  return read;
 }
 
-float Largest(const float* x, size_t count) {
-  return count == 0 ? -std::numeric_limits<float>::infinity() : *std::max_element(x, x + count);
+// [N, C, spatial...] to [N, C, 1...], plane by plane.
+template <class FoldPlane>
+Done FoldPlanes(KernelContext& context, FoldPlane fold) {
+  TRY_OK(RequireFloat(context, 0));
+  Shape shape = context.InputShape(0);
+  if (shape.size() < 3) return ShapeInvalid("the input has no spatial axis");
+  TRY(const size_t elements, CountBetween(shape, 2, shape.size()));
+  if (elements == 0) return ShapeInvalid("a spatial extent of the input is empty");
+  std::fill(shape.begin() + 2, shape.end(), 1);
+  TRY(const TensorView x, context.Input(0));
+  TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape));
+  const float* source = x.Values<float>().data();
+  const std::span<float> y = output->MutableValues<float>();
+  context.threads().ParallelFor(y.size(), RowGrain(elements), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) y[i] = fold(source + i * elements, elements);
+  });
+  return {};
 }
 
-/// One number for each channel's whole plane. Types: float32.
-/// Errors: kUnsupported `type_unsupported`; kMalformed `shape_invalid`.
-/// Source: ONNX operators GlobalAveragePool and GlobalMaxPool, version 1.
-class GlobalPool final : public Kernel {
+EPHEMERAL_MULTIVERSION float MeanOf(const float* values, size_t count) {
+  return SumLanes(values, count, [](float x) { return x; }) / static_cast<float>(count);
+}
+
+EPHEMERAL_MULTIVERSION float MaximumOf(const float* values, size_t count) {
+  return FoldLanes(
+      values, count, Max::kIdentity, [](float x) { return x; }, Max::Combine);
+}
+
+/// Source: ONNX operator GlobalAveragePool, version 1.
+class GlobalAveragePool final : public Kernel {
  public:
-  explicit GlobalPool(float (*reduce)(const float*, size_t)) : reduce_(reduce) {}
-
-  Done Run(KernelContext& context) const override {
-    TRY_OK(RequireFloat(context, 0));
-    TRY(const TensorView x, context.Input(0));
-    if (x.shape.size() < 2) return ShapeInvalid("a global pool's input has no channels");
-    Shape shape(x.shape.size(), 1);
-    std::copy_n(x.shape.begin(), 2, shape.begin());
-    TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape));
-    TRY(const size_t planes, CountBetween(x.shape, 0, 2));
-    TRY(const size_t size, CountBetween(x.shape, 2, x.shape.size()));
-    const float* from = x.Values<float>().data();
-    float* to = output->MutableValues<float>().data();
-    context.threads().ParallelFor(planes, RowGrain(size), [&](size_t begin, size_t end) {
-      for (size_t plane = begin; plane < end; ++plane)
-        to[plane] = reduce_(from + plane * size, size);
-    });
-    return {};
-  }
-
- private:
-  float (*reduce_)(const float*, size_t);
+  Done Run(KernelContext& context) const override { return FoldPlanes(context, MeanOf); }
 };
 
-Result<WindowAttributes> ReadWindow(const NodeSpec& node) {
-  TRY(WindowAttributes attributes, WindowAttributes::Read(node.attributes));
-  if (attributes.kernel_shape.empty()) return AttributeInvalid("a pool must have a `kernel_shape`");
-  return attributes;
-}
+/// Source: ONNX operator GlobalMaxPool, version 1.
+class GlobalMaxPool final : public Kernel {
+ public:
+  Done Run(KernelContext& context) const override { return FoldPlanes(context, MaximumOf); }
+};
 
 }  // namespace
 
 MadeKernel MakeAveragePool(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {}));
-  TRY(WindowAttributes attributes, ReadWindow(node));
-  TRY(const int64_t counts_padding, node.attributes.Int("count_include_pad", 0));
-  return std::make_unique<AveragePool>(std::move(attributes), counts_padding != 0);
+  TRY(PoolAttributes attributes, ReadAttributes(node));
+  return std::make_unique<AveragePool>(std::move(attributes));
 }
 
 MadeKernel MakeMaxPool(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {.most_outputs = 2}));
-  TRY(WindowAttributes attributes, ReadWindow(node));
-  TRY(const int64_t storage_order, node.attributes.Int("storage_order", 0));
-  return std::make_unique<MaxPool>(std::move(attributes), storage_order == 1);
+  TRY(PoolAttributes attributes, ReadAttributes(node));
+  return std::make_unique<MaxPool>(std::move(attributes));
 }
 
 MadeKernel MakeGlobalAveragePool(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {}));
-  return std::make_unique<GlobalPool>(Average);
+  return std::make_unique<GlobalAveragePool>();
 }
 
 MadeKernel MakeGlobalMaxPool(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {}));
-  return std::make_unique<GlobalPool>(Largest);
+  return std::make_unique<GlobalMaxPool>();
 }
 
 }  // namespace ephemeralml::engine::kernels

@@ -57,9 +57,12 @@ Done SlideAxis(const WindowAttributes& attributes, size_t axis, Window& w) {
     return {};
   }
   const int64_t steps = w.input[axis] + w.pad_begin[axis] + w.pad_end[axis] - w.Reach(axis);
-  if (steps < 0) return ShapeInvalid("the input is smaller than the kernel that slides over it");
+  const bool is_cut = attributes.cuts_window && steps < 0 && -steps < w.stride[axis];
+  if (steps < 0 && !is_cut) {
+    return ShapeInvalid("the input is smaller than the kernel that slides over it");
+  }
   w.output[axis] = steps / w.stride[axis] + 1;
-  if (attributes.ceil_mode && attributes.auto_pad == AutoPad::kNotSet) {
+  if (attributes.ceil_mode) {
     w.output[axis] = CeilOfQuotient(steps, w.stride[axis]) + 1;
     // A window that would begin in the padding at the end doesn't count.
     if ((w.output[axis] - 1) * w.stride[axis] >= w.input[axis] + w.pad_begin[axis]) {

@@ -25,6 +25,10 @@ struct WindowAttributes {
   std::vector<int64_t> pads;
   AutoPad auto_pad = AutoPad::kNotSet;
   bool ceil_mode = false;
+  /// Pools: where the input is smaller than the kernel by less than a stride, one window takes what
+  /// there is. ONNX leaves it open; exported networks meet it on narrow pictures, and ONNX Runtime
+  /// does it.
+  bool cuts_window = false;
 
   /// Pads beside auto_pad say nothing. Errors: kMalformed `attribute_invalid` (another type,
   /// numbers that are negative or huge).

@@ -14,4 +14,12 @@ std::vector<float> RandomValues(size_t count, uint64_t seed) {
   return values;
 }
 
+std::vector<float> PatternValues(size_t count, uint64_t seed, float divisor) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) {
+    values[i] = (static_cast<float>((i * 37 + seed * 11) % 29) - 14) / divisor;
+  }
+  return values;
+}
+
 }  // namespace ephemeralml::engine::testing
