@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "client/decompose/check_types.h"
 #include "client/decompose/onnx/tensor_data.h"
 #include "common/operators/operators.h"
 
@@ -60,6 +61,7 @@ class Checker {
       if (done) done = CheckNode(node);
     });
     TRY_OK(done);
+    for (std::string& cause : FindTypeCauses(program_)) types_.push_back(std::move(cause));
     return Verdict();
   }
 

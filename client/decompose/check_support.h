@@ -13,7 +13,8 @@ inline constexpr size_t kLongestAttributeString = 256;
 
 /// Errors, each naming all causes of every kind, with the first kind's reason:
 /// kUnsupported `opset_unsupported`, `operator_unsupported`, `functions_unsupported`,
-/// `attribute_unsupported` (kinds, or more elements than a key may hold), `type_unsupported`.
+/// `attribute_unsupported` (kinds, or more elements than a key may hold), `type_unsupported` (of
+/// tensors, or for operators whose kernels don't take them).
 /// kMalformed `graph_invalid` (a domain that isn't imported, attributes given
 /// twice, names that aren't UTF-8),
 /// `tensor_invalid`.

@@ -1,0 +1,237 @@
+#include "client/decompose/check_types.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "client/decompose/onnx/tensor_data.h"
+#include "common/wire/data_type.h"
+
+namespace ephemeralml::decompose {
+namespace {
+
+using wire::ElementType;
+
+// A set of element types, a bit for each number.
+using Types = uint32_t;
+
+constexpr Types Only(ElementType type) { return Types{1} << static_cast<unsigned>(type); }
+
+constexpr Types kFloat32 = Only(ElementType::kFloat);
+constexpr Types kBooleans = Only(ElementType::kBool);
+constexpr Types kFloats = kFloat32 | Only(ElementType::kDouble);
+constexpr Types kSigned = kFloats | Only(ElementType::kInt8) | Only(ElementType::kInt16) |
+                          Only(ElementType::kInt32) | Only(ElementType::kInt64);
+constexpr Types kNumbers = kSigned | Only(ElementType::kUint8) | Only(ElementType::kUint16) |
+                           Only(ElementType::kUint32) | Only(ElementType::kUint64);
+constexpr Types kAny = ~Types{0};
+
+// Which type the first output has.
+enum class Gives { kAsFirst, kAsSecond, kBool, kInt64, kTo, kValue };
+
+struct TypeRule {
+  std::string_view op;
+  Types takes;    // as its first inputs
+  size_t inputs;  // how many of them
+  Gives gives;
+};
+
+// What the engine's kernels take and give; operators that aren't here take what they take by their
+// inputs' values, or give what can't be told. Sorted.
+constexpr auto kRules = std::to_array<TypeRule>({
+    {"Abs", kNumbers, 1, Gives::kAsFirst},
+    {"Add", kNumbers, 2, Gives::kAsFirst},
+    {"And", kBooleans, 2, Gives::kBool},
+    {"AveragePool", kFloat32, 1, Gives::kAsFirst},
+    {"BatchNormalization", kFloat32, 5, Gives::kAsFirst},
+    {"Cast", kAny, 1, Gives::kTo},
+    {"Ceil", kFloats, 1, Gives::kAsFirst},
+    {"Clip", kNumbers, 1, Gives::kAsFirst},
+    {"Concat", kAny, 1, Gives::kAsFirst},
+    {"ConstantOfShape", kAny, 0, Gives::kValue},
+    {"Conv", kFloat32, 3, Gives::kAsFirst},
+    {"ConvTranspose", kFloat32, 3, Gives::kAsFirst},
+    {"Cos", kFloats, 1, Gives::kAsFirst},
+    {"Div", kNumbers, 2, Gives::kAsFirst},
+    {"Dropout", kAny, 1, Gives::kAsFirst},
+    {"Elu", kFloats, 1, Gives::kAsFirst},
+    {"Equal", kNumbers | kBooleans, 2, Gives::kBool},
+    {"Erf", kFloats, 1, Gives::kAsFirst},
+    {"Exp", kFloats, 1, Gives::kAsFirst},
+    {"Expand", kAny, 1, Gives::kAsFirst},
+    {"Flatten", kAny, 1, Gives::kAsFirst},
+    {"Floor", kFloats, 1, Gives::kAsFirst},
+    {"Gather", kAny, 1, Gives::kAsFirst},
+    {"Gelu", kFloats, 1, Gives::kAsFirst},
+    {"Gemm", kFloat32, 3, Gives::kAsFirst},
+    {"GlobalAveragePool", kFloat32, 1, Gives::kAsFirst},
+    {"GlobalMaxPool", kFloat32, 1, Gives::kAsFirst},
+    {"Greater", kNumbers, 2, Gives::kBool},
+    {"GreaterOrEqual", kNumbers, 2, Gives::kBool},
+    {"HardSigmoid", kFloats, 1, Gives::kAsFirst},
+    {"HardSwish", kFloats, 1, Gives::kAsFirst},
+    {"Identity", kAny, 1, Gives::kAsFirst},
+    {"InstanceNormalization", kFloats, 3, Gives::kAsFirst},
+    {"LSTM", kFloat32, 3, Gives::kAsFirst},
+    {"LayerNormalization", kFloats, 3, Gives::kAsFirst},
+    {"LeakyRelu", kFloats, 1, Gives::kAsFirst},
+    {"Less", kNumbers, 2, Gives::kBool},
+    {"LessOrEqual", kNumbers, 2, Gives::kBool},
+    {"Log", kFloats, 1, Gives::kAsFirst},
+    {"LogSoftmax", kFloats, 1, Gives::kAsFirst},
+    {"MatMul", kFloat32, 2, Gives::kAsFirst},
+    {"Max", kNumbers, 1, Gives::kAsFirst},
+    {"MaxPool", kFloat32, 1, Gives::kAsFirst},
+    {"Min", kNumbers, 1, Gives::kAsFirst},
+    {"Mul", kNumbers, 2, Gives::kAsFirst},
+    {"Neg", kSigned, 1, Gives::kAsFirst},
+    {"Not", kBooleans, 1, Gives::kBool},
+    {"Or", kBooleans, 2, Gives::kBool},
+    {"PRelu", kFloats, 2, Gives::kAsFirst},
+    {"Pad", kAny, 1, Gives::kAsFirst},
+    {"Pow", kNumbers, 2, Gives::kAsFirst},
+    {"Range", kAny, 1, Gives::kAsFirst},
+    {"Reciprocal", kFloats, 1, Gives::kAsFirst},
+    {"ReduceMax", kNumbers | kBooleans, 1, Gives::kAsFirst},
+    {"ReduceMean", kNumbers, 1, Gives::kAsFirst},
+    {"ReduceMin", kNumbers | kBooleans, 1, Gives::kAsFirst},
+    {"ReduceSum", kNumbers, 1, Gives::kAsFirst},
+    {"Relu", kSigned, 1, Gives::kAsFirst},
+    {"Reshape", kAny, 1, Gives::kAsFirst},
+    {"Resize", kNumbers, 1, Gives::kAsFirst},
+    {"Round", kFloats, 1, Gives::kAsFirst},
+    {"Shape", kAny, 1, Gives::kInt64},
+    {"Sigmoid", kFloats, 1, Gives::kAsFirst},
+    {"Sign", kNumbers, 1, Gives::kAsFirst},
+    {"Sin", kFloats, 1, Gives::kAsFirst},
+    {"Size", kAny, 1, Gives::kInt64},
+    {"Slice", kAny, 1, Gives::kAsFirst},
+    {"Softmax", kFloats, 1, Gives::kAsFirst},
+    {"Softplus", kFloats, 1, Gives::kAsFirst},
+    {"Split", kAny, 1, Gives::kAsFirst},
+    {"Sqrt", kFloats, 1, Gives::kAsFirst},
+    {"Squeeze", kAny, 1, Gives::kAsFirst},
+    {"Sub", kNumbers, 2, Gives::kAsFirst},
+    {"Sum", kFloats, 1, Gives::kAsFirst},
+    {"Tanh", kFloats, 1, Gives::kAsFirst},
+    {"Tile", kAny, 1, Gives::kAsFirst},
+    {"Transpose", kAny, 1, Gives::kAsFirst},
+    {"Unsqueeze", kAny, 1, Gives::kAsFirst},
+    {"Where", kBooleans, 1, Gives::kAsSecond},
+    {"Xor", kBooleans, 2, Gives::kBool},
+});
+static_assert(std::ranges::is_sorted(kRules, {}, &TypeRule::op));
+
+const TypeRule* FindRule(const ProgramNode& node) {
+  if (!node.domain.empty()) return nullptr;
+  const auto rule = std::ranges::lower_bound(kRules, node.op, {}, &TypeRule::op);
+  return rule != kRules.end() && rule->op == node.op ? &*rule : nullptr;
+}
+
+const onnx::Attribute* FindAttribute(const ProgramNode& node, std::string_view name) {
+  if (node.source == nullptr) return nullptr;
+  const auto& attributes = node.source->attributes;
+  const auto found = std::ranges::find(attributes, name, &onnx::Attribute::name);
+  return found == attributes.end() ? nullptr : &*found;
+}
+
+class TypeChecker {
+ public:
+  explicit TypeChecker(const Program& program) : program_(program) {
+    for (const ProgramValue& input : program.main.inputs) {
+      types_[input.id] = wire::ElementTypeFromNumber(input.source->element_type);
+    }
+  }
+
+  std::vector<std::string> Check() {
+    CheckGraph(program_.main);
+    return std::move(causes_);
+  }
+
+ private:
+  ElementType TypeOf(ValueId id) const {
+    const auto constant = program_.constants.find(id);
+    if (constant != program_.constants.end()) {
+      const onnx::Tensor* tensor = constant->second.tensor;
+      return tensor == nullptr ? ElementType::kUndefined : onnx::TypeOf(*tensor);
+    }
+    const auto known = types_.find(id);
+    return known == types_.end() ? ElementType::kUndefined : known->second;
+  }
+
+  ElementType TypeOfInput(const ProgramNode& node, size_t index) const {
+    return index < node.inputs.size() ? TypeOf(node.inputs[index]) : ElementType::kUndefined;
+  }
+
+  void CheckGraph(const ProgramGraph& graph) {
+    for (const ProgramNode& node : graph.nodes) {
+      for (const ProgramGraph& subgraph : node.subgraphs) CheckGraph(subgraph);
+      CheckNode(node);
+    }
+  }
+
+  void CheckNode(const ProgramNode& node) {
+    if (node.op == "If" && node.domain.empty() && !node.subgraphs.empty()) {
+      return GiveBranchOutputs(node, node.subgraphs.front());
+    }
+    const TypeRule* rule = FindRule(node);
+    if (rule == nullptr) return;
+    for (size_t i = 0; i < std::min(rule->inputs, node.inputs.size()); ++i) {
+      const ElementType type = TypeOf(node.inputs[i]);
+      if (type == ElementType::kUndefined || (rule->takes & Only(type)) != 0) continue;
+      causes_.push_back("the " + Describe(node) + " (computes on no " +
+                        std::string(wire::Name(type)) + ")");
+      break;
+    }
+    GiveOutputs(node, rule->gives);
+  }
+
+  void GiveBranchOutputs(const ProgramNode& node, const ProgramGraph& branch) {
+    for (size_t i = 0; i < std::min(node.outputs.size(), branch.outputs.size()); ++i) {
+      types_[node.outputs[i]] = TypeOf(branch.outputs[i].id);
+    }
+  }
+
+  void GiveOutputs(const ProgramNode& node, Gives gives) {
+    if (node.outputs.empty()) return;
+    types_[node.outputs[0]] = FirstOutput(node, gives);
+    if (node.op != "Split") return;
+    for (const ValueId output : node.outputs) types_[output] = TypeOfInput(node, 0);
+  }
+
+  ElementType FirstOutput(const ProgramNode& node, Gives gives) const {
+    switch (gives) {
+      case Gives::kAsFirst:
+        return TypeOfInput(node, 0);
+      case Gives::kAsSecond:
+        return TypeOfInput(node, 1);
+      case Gives::kBool:
+        return ElementType::kBool;
+      case Gives::kInt64:
+        return ElementType::kInt64;
+      case Gives::kTo: {
+        const onnx::Attribute* to = FindAttribute(node, "to");
+        if (to == nullptr || !std::in_range<int>(to->i)) return ElementType::kUndefined;
+        return wire::ElementTypeFromNumber(static_cast<int>(to->i));
+      }
+      case Gives::kValue: {
+        const onnx::Attribute* value = FindAttribute(node, "value");
+        if (value == nullptr) return ElementType::kFloat;
+        return value->tensor ? onnx::TypeOf(*value->tensor) : ElementType::kUndefined;
+      }
+    }
+    return ElementType::kUndefined;
+  }
+
+  const Program& program_;
+  std::map<ValueId, ElementType> types_;
+  std::vector<std::string> causes_;
+};
+
+}  // namespace
+
+std::vector<std::string> FindTypeCauses(const Program& program) {
+  return TypeChecker(program).Check();
+}
+
+}  // namespace ephemeralml::decompose
