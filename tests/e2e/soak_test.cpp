@@ -70,8 +70,9 @@ Census TakeAtRest(System& system, size_t processes) {
   return census;
 }
 
-// What is more, or other, than it was. Files' pages are shared out among all who map them, so a
-// neighbour's end makes a process's PSS grow: `own_bytes` leave them out, and say it exactly.
+// What is more, or other, than it was. The PSS shares files' pages out among all who map them, so
+// it grows when a neighbour on the machine ends. Its own part does not, and the RSS, which counts
+// those pages whole, bounds the rest from above: both must stay.
 std::vector<std::string> Growth(const Census& before, const Census& after) {
   std::vector<std::string> growth;
   if (before.size() != after.size()) growth.push_back("the number of processes");
@@ -84,7 +85,7 @@ std::vector<std::string> Growth(const Census& before, const Census& after) {
     };
     if (command != command_after) growth.push_back(command + " became " + command_after);
     if (is.state == 'Z') growth.push_back(command + " is a zombie");
-    if (is.pss_bytes > was.pss_bytes + kAllowedGrowth) report("PSS", was.pss_bytes, is.pss_bytes);
+    if (is.rss_bytes > was.rss_bytes + kAllowedGrowth) report("RSS", was.rss_bytes, is.rss_bytes);
     if (is.own_bytes > was.own_bytes + kAllowedGrowth) {
       report("own memory", was.own_bytes, is.own_bytes);
     }
@@ -99,9 +100,11 @@ std::vector<std::string> Growth(const Census& before, const Census& after) {
 
 void Print(const char* when, const Census& census) {
   for (const auto& [command, is] : census) {
-    printf("%s: %-27s PSS %6lu KiB, own %6lu KiB, %lu descriptors, %lu threads, %lu memory files\n",
-           when, command.c_str(), is.pss_bytes / 1024, is.own_bytes / 1024, is.descriptors,
-           is.threads, is.memory_files);
+    printf(
+        "%s: %-27s PSS %6lu KiB, own %6lu KiB, RSS %6lu KiB, %lu descriptors, %lu threads, %lu "
+        "memory files\n",
+        when, command.c_str(), is.pss_bytes / 1024, is.own_bytes / 1024, is.rss_bytes / 1024,
+        is.descriptors, is.threads, is.memory_files);
   }
 }
 
@@ -154,7 +157,7 @@ TEST_F(Soak, AThousandRequestsInOneSession) {
 void CutOff(const System& system, const SecretBytes& request, std::mt19937& random) {
   const auto deadline = net::After(10'000);
   const session::SessionSettings settings = system.Settings();
-  const unsigned moment = random() % 5;
+  const uint64_t moment = random() % 5;
   if (moment == 0) {  // in the middle of the handshake
     UniqueFd tunnel = session::OpenTunnel(settings.host, settings.enclave_name, deadline).value();
     ASSERT_TRUE(net::SendAll(tunnel.Get(), Bytes(random() % 20, 0x16), deadline));

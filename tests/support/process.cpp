@@ -135,6 +135,7 @@ ProcessFigures FiguresOf(pid_t pid) {
   std::istringstream rollup(ReadText(folder / "smaps_rollup"));
   for (std::string line; std::getline(rollup, line);) {
     if (line.starts_with("Pss:")) figures.pss_bytes = std::stoull(line.substr(4)) * 1024;
+    if (line.starts_with("Rss:")) figures.rss_bytes = std::stoull(line.substr(4)) * 1024;
     if (line.starts_with("Pss_Anon:")) figures.own_bytes += std::stoull(line.substr(9)) * 1024;
     if (line.starts_with("Pss_Shmem:")) figures.own_bytes += std::stoull(line.substr(10)) * 1024;
   }

@@ -61,6 +61,7 @@ class Process {
 /// What /proc tells of a process.
 struct ProcessFigures {
   uint64_t pss_bytes = 0;
+  uint64_t rss_bytes = 0;
   uint64_t descriptors = 0;
   uint64_t threads = 0;
   uint64_t memory_files = 0;  ///< descriptors and mappings of memory files
