@@ -39,6 +39,7 @@ TEST_F(HostRelaysToAnotherEnclave, OnceInTheMiddleWithTheClientsOwnLiveEvidence)
   tunnel_.SetTarget(fake.port());
   verify::Report report;
   EXPECT_EQ(ReasonOf(system().Connect(&report)), "key_mismatch");
+  ASSERT_NE(report.FirstFailure(), nullptr);
   EXPECT_EQ(report.FirstFailure()->reason, "key_mismatch");
   EXPECT_EQ(fake.shown(), 1);
   EXPECT_EQ(fake.trusted(), 0);
