@@ -22,6 +22,12 @@
 namespace ephemeralml {
 namespace {
 
+#ifdef EPHEMERAL_PLATFORM_MOCK
+constexpr bool kBuiltForMock = true;
+#else
+constexpr bool kBuiltForMock = false;
+#endif
+
 struct Options {
   std::string bind = "127.0.0.1";
   uint16_t port = 8082;
@@ -34,8 +40,10 @@ struct Options {
 };
 
 std::string DefaultStateFolder() {
-  if (const char* state = std::getenv("XDG_STATE_HOME")) return std::string(state) + "/ephemeralml/enclave";
-  if (const char* home = std::getenv("HOME")) return std::string(home) + "/.local/state/ephemeralml/enclave";
+  if (const char* state = std::getenv("XDG_STATE_HOME"))
+    return std::string(state) + "/ephemeralml/enclave";
+  if (const char* home = std::getenv("HOME"))
+    return std::string(home) + "/.local/state/ephemeralml/enclave";
   return "ephemeralml-enclave-state";
 }
 
@@ -45,36 +53,59 @@ void AddOptions(CLI::App& app, Options& options) {
   const auto positive = CLI::Range(int64_t{1}, int64_t{1} << 40);
   app.add_option("--bind", options.bind, "Address to listen on")->capture_default_str();
   app.add_option("--port", options.port, "Port to listen on; 0 takes a free one")
-      ->envname("EPHEMERAL_ENCLAVE_PORT")->capture_default_str();
+      ->envname("EPHEMERAL_ENCLAVE_PORT")
+      ->capture_default_str();
   app.add_option("--host", options.host, "Address of the host's blob store")
-      ->envname("EPHEMERAL_HOST_ADDRESS")->capture_default_str();
-  app.add_option("--state", options.state, "Folder of the development CA (mock)")
-      ->envname("EPHEMERAL_STATE")->default_str(DefaultStateFolder());
+      ->envname("EPHEMERAL_HOST_ADDRESS")
+      ->capture_default_str();
+  if (kBuiltForMock) {
+    app.add_option("--state", options.state, "Folder of the development CA")
+        ->envname("EPHEMERAL_STATE")
+        ->default_str(DefaultStateFolder());
+  }
   app.add_option("--mock-mode", options.mock, "Must agree with what this binary was built for")
       ->envname("EPHEMERAL_MOCK_MODE");
   app.add_option("--log", options.log, "error, warn, info, debug or trace")
-      ->envname("EPHEMERAL_LOG")->capture_default_str();
+      ->envname("EPHEMERAL_LOG")
+      ->capture_default_str();
   app.add_option("--threads", worker.threads, "Threads a session computes with")
-      ->check(CLI::Range(1, 256))->capture_default_str();
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
   app.add_option("--sessions", supervisor.session_limit, "Sessions at once; further clients wait")
-      ->check(CLI::Range(1, 1024))->capture_default_str();
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   app.add_option("--session-memory", worker.session_memory_bytes, "Bytes that a request may use")
-      ->check(positive)->capture_default_str();
+      ->check(positive)
+      ->capture_default_str();
   app.add_option("--message-limit", worker.message_limit_bytes, "Bytes of the largest request")
-      ->check(positive)->capture_default_str();
-  app.add_option("--cache-limit", supervisor.cache_limit_bytes, "Bytes of sealed blobs kept in memory")
-      ->check(positive)->capture_default_str();
-  app.add_option("--handshake-timeout", worker.handshake_timeout_ms, "Milliseconds to set a session up in")
-      ->check(positive)->capture_default_str();
-  app.add_option("--idle-timeout", worker.idle_timeout_ms, "Milliseconds that a session may stay idle")
-      ->check(positive)->capture_default_str();
-  app.add_option("--transfer-timeout", worker.transfer_timeout_ms, "Milliseconds that one message may take")
-      ->check(positive)->capture_default_str();
-  app.add_option("--fetch-timeout", supervisor.fetcher.timeout_ms, "Milliseconds that fetching a blob may take")
-      ->check(positive)->capture_default_str();
-  app.add_option("--drain-timeout", supervisor.drain_timeout_ms, "Milliseconds that sessions get to end in")
-      ->check(positive)->capture_default_str();
-  app.add_flag("--measure", options.measure, "Print this enclave's measurements as a policy, and end");
+      ->check(positive)
+      ->capture_default_str();
+  app.add_option("--cache-limit", supervisor.cache_limit_bytes,
+                 "Bytes of sealed blobs kept in memory")
+      ->check(positive)
+      ->capture_default_str();
+  app.add_option("--handshake-timeout", worker.handshake_timeout_ms,
+                 "Milliseconds to set a session up in")
+      ->check(positive)
+      ->capture_default_str();
+  app.add_option("--idle-timeout", worker.idle_timeout_ms,
+                 "Milliseconds that a session may stay idle")
+      ->check(positive)
+      ->capture_default_str();
+  app.add_option("--transfer-timeout", worker.transfer_timeout_ms,
+                 "Milliseconds that one message may take")
+      ->check(positive)
+      ->capture_default_str();
+  app.add_option("--fetch-timeout", supervisor.fetcher.timeout_ms,
+                 "Milliseconds that fetching a blob may take")
+      ->check(positive)
+      ->capture_default_str();
+  app.add_option("--drain-timeout", supervisor.drain_timeout_ms,
+                 "Milliseconds that sessions get to end in")
+      ->check(positive)
+      ->capture_default_str();
+  app.add_flag("--measure", options.measure,
+               "Print this enclave's measurements as a policy, and end");
 }
 
 Options DefaultOptions() {
@@ -92,12 +123,6 @@ Options DefaultOptions() {
                                .transfer_timeout_ms = 60'000};
   return options;
 }
-
-#ifdef EPHEMERAL_PLATFORM_MOCK
-constexpr bool kBuiltForMock = true;
-#else
-constexpr bool kBuiltForMock = false;
-#endif
 
 Done RunSupervisor(Options& options) {
   TRY(const log::Level level, log::ParseLevel(options.log));
@@ -133,8 +158,9 @@ int Main(int argc, char** argv) {
   }
   serve::RequireCleanEnvironment(argv);
   Options options = DefaultOptions();
-  CLI::App app("Runs confidential inference: opens sealed weights piece by piece, for attested sessions.",
-               "ephemeralml-enclave");
+  CLI::App app(
+      "Runs confidential inference: opens sealed weights piece by piece, for attested sessions.",
+      "ephemeralml-enclave");
   app.set_version_flag("--version", EPHEMERAL_VERSION);
   AddOptions(app, options);
   if (const auto status = ParseSettings(app, "enclave", argc, argv)) return *status;
