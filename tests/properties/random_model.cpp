@@ -216,7 +216,11 @@ class Generator {
     if (in.size() != 4 || std::min(in[2], in[3]) < 3) return AddUnary(x);
     ConvShape shape{Between(1, 2), Between(0, 1), Chance(3) ? in[1] : 1};
     const int64_t kernel = Chance(3) ? 1 : 3;
-    const int64_t outputs = shape.groups == 1 ? Between(1, 8) : shape.groups;
+    // Many now and then: of 64 times 64 kernels, the weights are more than one panel.
+    const int64_t most =
+        std::min<int64_t>(Chance(3) ? 64 : 8, kMostElements / (in[0] * in[2] * in[3]));
+    const int64_t outputs =
+        shape.groups == 1 ? Between(1, std::max<int64_t>(most, 1)) : shape.groups;
     const double fan_in = static_cast<double>(in[1] / shape.groups * kernel * kernel);
     const Value w = Weight({outputs, in[1] / shape.groups, kernel, kernel}, 1 / std::sqrt(fan_in));
     const Value bias = Weight({outputs}, 1);
