@@ -205,7 +205,12 @@ TEST_P(PlantedLeak, IsNoticed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Property9, PlantedLeak,
-                         testing::Values(Leak::kHeaderWithWeightCount, Leak::kUnpaddedRequest));
+                         testing::Values(Leak::kHeaderWithWeightCount, Leak::kUnpaddedRequest),
+                         [](const auto& each) {
+                           return each.param == Leak::kUnpaddedRequest
+                                      ? std::string("AnUnpaddedRequest")
+                                      : std::string("AHeaderWithTheWeightCount");
+                         });
 
 }  // namespace
 }  // namespace ephemeralml::properties
