@@ -58,20 +58,8 @@ struct Served {
   pid_t worker;
 };
 
-// The spare worker, once there is one that waits for a connection.
-pid_t Spare(const System& system, const std::vector<pid_t>& serving) {
-  pid_t spare = -1;
-  CHECK(Await([&] {
-    for (const pid_t pid : system.Workers()) {
-      if (std::ranges::find(serving, pid) == serving.end()) spare = pid;
-    }
-    return spare > 0;
-  }));
-  return spare;
-}
-
 Served Connect(const System& system, const std::vector<pid_t>& serving = {}) {
-  const pid_t spare = Spare(system, serving);
+  const pid_t spare = system.SpareWorker(serving);
   return {system.Connect().value(), spare};
 }
 
@@ -132,7 +120,7 @@ TEST_F(EnclaveProcess, StopsAtOnceWhenItIsToldTwice) {
 
 TEST_F(EnclaveProcess, LeavesNoChildWhenItIsKilled) {
   Served served = Connect(system_);
-  (void)Spare(system_, {served.worker});
+  (void)system_.SpareWorker({served.worker});
   const auto family = system_.enclave().Family();
   ASSERT_EQ(family.size(), 4U);
   const FrozenProcess no_chance_to_notice(system_.Fetcher());
@@ -168,7 +156,7 @@ TEST_F(EnclaveProcess, TellsAClientWhoseWorkerIsKilledMidRequest) {
 }
 
 TEST_F(EnclaveProcess, ReplacesAKilledSpareWorker) {
-  const pid_t spare = Spare(system_, {});
+  const pid_t spare = system_.SpareWorker();
   ASSERT_EQ(kill(spare, SIGKILL), 0);
   Served served = Connect(system_, {spare});
   EXPECT_TRUE(Infer(served.session));

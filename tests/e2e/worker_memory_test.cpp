@@ -62,14 +62,6 @@ Canary CanaryOf(const tensors::NamedTensor& output) {
   return {"outputs", Bytes(bytes.begin(), bytes.end())};
 }
 
-// The worker that has the client's connection: the one that was the spare before.
-pid_t ServingWorker(const System& system, const std::vector<pid_t>& spare_before) {
-  CHECK(spare_before.size() == 1);
-  const auto workers = system.Workers();
-  CHECK(std::ranges::find(workers, spare_before[0]) != workers.end());
-  return spare_before[0];
-}
-
 void AwaitIdle(pid_t pid) {
   for (int quiet = 0; quiet < 20;) {
     quiet = testing_support::FiguresOf(pid).state == 'S' ? quiet + 1 : 0;
@@ -101,9 +93,8 @@ class WorkerMemory : public testing::TestWithParam<int> {
 
 TEST_P(WorkerMemory, HoldsNothingOfARequestOnceItsReplyHasCome) {
   std::vector<Canary> canaries = CanariesOf(split_);
-  const auto spare = system_.Workers();
+  const pid_t worker = system_.SpareWorker();  // now it is; the session's it will be
   session::Session session = system_.Connect().value();
-  const pid_t worker = ServingWorker(system_, spare);
 
   auto answer = std::async(std::launch::async, [&] {
     return session.Infer(split_.topology, InputFor(model_, Length()));
@@ -127,9 +118,8 @@ TEST_P(WorkerMemory, HoldsNothingOfARequestOnceItsReplyHasCome) {
 
 TEST_P(WorkerMemory, HoldsNothingOfARequestThatFailed) {
   const std::vector<Canary> canaries = CanariesOf(split_);
-  const auto spare = system_.Workers();
+  const pid_t worker = system_.SpareWorker();  // now it is; the session's it will be
   session::Session session = system_.Connect().value();
-  const pid_t worker = ServingWorker(system_, spare);
   ASSERT_TRUE(session.Infer(split_.topology, InputFor(model_, 2)).has_value());
 
   auto inputs = InputFor(model_, 2);

@@ -1,6 +1,9 @@
 #include "tests/support/system.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "client/decompose/decompose.h"
 
@@ -88,6 +91,17 @@ std::vector<pid_t> System::Workers() const {
     if (CommandOf(pid) == "ephemeralml-enclave worker ") workers.push_back(pid);
   }
   return workers;
+}
+
+pid_t System::SpareWorker(const std::vector<pid_t>& serving) const {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kStartTimeoutMs);
+  for (;;) {
+    for (const pid_t pid : Workers()) {
+      if (std::ranges::find(serving, pid) == serving.end()) return pid;
+    }
+    CHECK(std::chrono::steady_clock::now() < until);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 SplitModel System::Split(const fs::path& model) const {

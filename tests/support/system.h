@@ -56,6 +56,8 @@ class System {
   /// The enclave's own processes, as they are now: its supervisor, fetcher and workers.
   pid_t Fetcher() const;
   std::vector<pid_t> Workers() const;
+  /// The worker that gets the next connection: waits until there is one beside those that serve.
+  pid_t SpareWorker(const std::vector<pid_t>& serving = {}) const;
 
   /// Decomposes a model file into this system's folder.
   SplitModel Split(const std::filesystem::path& model) const;
