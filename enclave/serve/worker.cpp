@@ -50,10 +50,6 @@ Done WarmUpCipher() {
 }
 
 Result<Resources> Prepare(int control) {
-  // One heap for all threads: a second one that shrinks, as at a thread's end, makes the C library
-  // open a file of /proc, and that ends a confined process. Sanitizers, with a heap of their own,
-  // say that they can't.
-  (void)mallopt(M_ARENA_MAX, 1);
   Resources resources;
   TRY(resources.settings, ReceiveSettings(control));
   log::Configure("worker", resources.settings.log_level);
