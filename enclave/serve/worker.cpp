@@ -2,8 +2,6 @@
 
 #include <malloc.h>
 
-#include <malloc.h>
-
 #include <cstring>
 
 #include "common/base/log.h"
