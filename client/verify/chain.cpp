@@ -19,7 +19,7 @@ using Certificate = Owned<X509, X509_free>;
 using Store = Owned<X509_STORE, X509_STORE_free>;
 using StoreContext = Owned<X509_STORE_CTX, X509_STORE_CTX_free>;
 
-// OpenSSL's level of 192 bits: P-384 and SHA-384 at least (SSL_CTX_set_security_level(3)).
+// OpenSSL's level of 192 bits, which P-384 and SHA-384 have, and no less does.
 constexpr int kAuthLevel = 4;
 
 struct StackOwner {
