@@ -1,6 +1,7 @@
 #include "common/base/settings.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -13,7 +14,9 @@ namespace {
 
 class Settings : public testing::Test {
  protected:
-  Settings() : path_(std::filesystem::temp_directory_path() / "settings_test.toml") {
+  Settings()
+      : path_(std::filesystem::temp_directory_path() /
+              ("settings_test." + std::to_string(getpid()) + ".toml")) {
     unsetenv("EPHEMERAL_HOST_PORT");
     app_.add_option("--port", port_)->envname("EPHEMERAL_HOST_PORT");
     app_.add_option("--blob-limit", limit_);
