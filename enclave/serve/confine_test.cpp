@@ -44,7 +44,7 @@ int EndOf(Done (*confine)(), Deed deed) {
   return status;
 }
 
-bool IsKilledFor(Done (*confine)(), Deed deed) {
+[[maybe_unused]] bool IsKilledFor(Done (*confine)(), Deed deed) {
   const int status = EndOf(confine, deed);
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
 }
@@ -206,7 +206,7 @@ TEST(LeaveNoTraces, AllowsNoCoreAndDiesWithItsParent) {
 }
 
 // Deeper frames, as a request's calls leave them.
-[[gnu::noinline]] uintptr_t LeaveALocalBehind() {
+[[gnu::noinline, maybe_unused]] uintptr_t LeaveALocalBehind() {
   volatile uint8_t local[4096];
   for (volatile uint8_t& byte : local) byte = 0xA7;
   return reinterpret_cast<uintptr_t>(&local[2048]);

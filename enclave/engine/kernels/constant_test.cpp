@@ -15,8 +15,10 @@ AttributeValue TensorAttribute(const Shape& shape, const std::vector<T>& values)
 }
 
 TEST(Constant, GivesEveryFormOfValue) {
-  OpTester("Constant", 9).Attr("value", TensorAttribute<int8_t>({2, 1}, {1, 2}))
-      .ExpectOutput<int8_t>({2, 1}, {1, 2}).Run();
+  OpTester("Constant", 9)
+      .Attr("value", TensorAttribute<int8_t>({2, 1}, {1, 2}))
+      .ExpectOutput<int8_t>({2, 1}, {1, 2})
+      .Run();
   OpTester("Constant", 12).Attr("value_float", 2.5f).ExpectOutput<float>({}, {2.5f}).Run();
   OpTester("Constant", 12).Attr("value_int", 7).ExpectOutput<int64_t>({}, {7}).Run();
   OpTester("Constant", 12).Floats("value_floats", {1, 2}).ExpectOutput<float>({2}, {1, 2}).Run();
@@ -44,10 +46,16 @@ TEST(Constant, RefusesATensorThatDoesntMatchItsShape) {
 }
 
 TEST(ConstantOfShape, RepeatsOneElement) {
-  OpTester("ConstantOfShape", 9).Attr("value", TensorAttribute<int64_t>({1}, {7}))
-      .Input<int64_t>({2}, {2, 3}).ExpectOutput<int64_t>({2, 3}, {7, 7, 7, 7, 7, 7}).Run();
-  OpTester("ConstantOfShape", 9).Attr("value", TensorAttribute<bool>({1}, {true}))
-      .Input<int64_t>({1}, {2}).ExpectOutput<bool>({2}, {true, true}).Run();
+  OpTester("ConstantOfShape", 9)
+      .Attr("value", TensorAttribute<int64_t>({1}, {7}))
+      .Input<int64_t>({2}, {2, 3})
+      .ExpectOutput<int64_t>({2, 3}, {7, 7, 7, 7, 7, 7})
+      .Run();
+  OpTester("ConstantOfShape", 9)
+      .Attr("value", TensorAttribute<bool>({1}, {true}))
+      .Input<int64_t>({1}, {2})
+      .ExpectOutput<bool>({2}, {true, true})
+      .Run();
   OpTester("ConstantOfShape", 9).Constant<int64_t>({1}, {2}).ExpectOutput<float>({2}, {0, 0}).Run();
   OpTester("ConstantOfShape", 9).Input<int64_t>({0}, {}).ExpectOutput<float>({}, {0}).Run();
   OpTester("ConstantOfShape", 9).Input<int64_t>({2}, {3, 0}).ExpectOutput<float>({3, 0}, {}).Run();
@@ -56,10 +64,13 @@ TEST(ConstantOfShape, RepeatsOneElement) {
 TEST(ConstantOfShape, RefusesShapesAndValuesThatDontFit) {
   OpTester("ConstantOfShape").Input<int64_t>({1}, {-1}).ExpectError("shape_invalid");
   OpTester("ConstantOfShape").Input<int64_t>({1}, {INT64_MAX}).ExpectError("size_overflow");
-  OpTester("ConstantOfShape").Input<int64_t>({1}, {int64_t{1} << 40})
+  OpTester("ConstantOfShape")
+      .Input<int64_t>({1}, {int64_t{1} << 40})
       .ExpectError("session_memory_exceeded");
-  OpTester("ConstantOfShape").Attr("value", TensorAttribute<float>({2}, {1, 2}))
-      .Input<int64_t>({1}, {1}).ExpectError("attribute_invalid");
+  OpTester("ConstantOfShape")
+      .Attr("value", TensorAttribute<float>({2}, {1, 2}))
+      .Input<int64_t>({1}, {1})
+      .ExpectError("attribute_invalid");
   OpTester("ConstantOfShape").Input<float>({1}, {1}).ExpectError("type_unsupported");
 }
 

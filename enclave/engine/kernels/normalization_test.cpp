@@ -48,18 +48,28 @@ TEST(LayerNormalization, NormalizesTheLastAxisAndTellsTheMoments) {
   const Normalized normalized = NormalizeRows(x, 37, 1e-5);
   std::vector<float> y(x.size());
   for (size_t i = 0; i < x.size(); ++i) y[i] = normalized.values[i] * scale[i % 37] + bias[i % 37];
-  OpTester("LayerNormalization").Input<float>({3, 5, 37}, x).Weight<float>({37}, scale)
-      .Weight<float>({37}, bias).ExpectOutput<float>({3, 5, 37}, y)
+  OpTester("LayerNormalization")
+      .Input<float>({3, 5, 37}, x)
+      .Weight<float>({37}, scale)
+      .Weight<float>({37}, bias)
+      .ExpectOutput<float>({3, 5, 37}, y)
       .ExpectOutput<float>({3, 5, 1}, normalized.means)
-      .ExpectOutput<float>({3, 5, 1}, normalized.inverses).Run();
+      .ExpectOutput<float>({3, 5, 1}, normalized.inverses)
+      .Run();
 }
 
 TEST(LayerNormalization, NormalizesSeveralAxesWithoutBias) {
   const std::vector<float> x = RandomValues(4 * 6, 4);
   const Normalized normalized = NormalizeRows(x, 6, 0.5);
-  OpTester("LayerNormalization").Attr("axis", 1).Attr("epsilon", 0.5f).Input<float>({4, 2, 3}, x)
-      .Input<float>({2, 3}, std::vector<float>(6, 1)).ExpectOutput<float>({4, 2, 3}, normalized.values)
-      .UnwantedOutput().ExpectOutput<float>({4, 1, 1}, normalized.inverses).Run();
+  OpTester("LayerNormalization")
+      .Attr("axis", 1)
+      .Attr("epsilon", 0.5f)
+      .Input<float>({4, 2, 3}, x)
+      .Input<float>({2, 3}, std::vector<float>(6, 1))
+      .ExpectOutput<float>({4, 2, 3}, normalized.values)
+      .UnwantedOutput()
+      .ExpectOutput<float>({4, 1, 1}, normalized.inverses)
+      .Run();
 }
 
 TEST(LayerNormalization, BroadcastsScaleAndBiasOverTheInput) {
@@ -69,16 +79,29 @@ TEST(LayerNormalization, BroadcastsScaleAndBiasOverTheInput) {
   for (size_t i = 0; i < x.size(); ++i) {
     y[i] = normalized.values[i] * static_cast<float>(i / 4 % 3 + 1) + 2;
   }
-  OpTester("LayerNormalization").Input<float>({2, 3, 4}, x).Input<float>({3, 1}, {1, 2, 3})
-      .Input<float>({}, {2}).ExpectOutput<float>({2, 3, 4}, y).Run();
+  OpTester("LayerNormalization")
+      .Input<float>({2, 3, 4}, x)
+      .Input<float>({3, 1}, {1, 2, 3})
+      .Input<float>({}, {2})
+      .ExpectOutput<float>({2, 3, 4}, y)
+      .Run();
 }
 
 TEST(LayerNormalization, TakesDoublesAndEmptyTensors) {
-  OpTester("LayerNormalization").Attr("epsilon", 0.0f).Input<double>({2}, {1, 3})
-      .Input<double>({2}, {1, 1}).ExpectOutput<double>({2}, {-1, 1}).ExpectOutput<float>({1}, {2})
-      .ExpectOutput<float>({1}, {1}).Run();
-  OpTester("LayerNormalization").Input<float>({0, 2}, {}).Input<float>({2}, {1, 1})
-      .ExpectOutput<float>({0, 2}, {}).ExpectOutput<float>({0, 1}, {}).Run();
+  OpTester("LayerNormalization")
+      .Attr("epsilon", 0.0f)
+      .Input<double>({2}, {1, 3})
+      .Input<double>({2}, {1, 1})
+      .ExpectOutput<double>({2}, {-1, 1})
+      .ExpectOutput<float>({1}, {2})
+      .ExpectOutput<float>({1}, {1})
+      .Run();
+  OpTester("LayerNormalization")
+      .Input<float>({0, 2}, {})
+      .Input<float>({2}, {1, 1})
+      .ExpectOutput<float>({0, 2}, {})
+      .ExpectOutput<float>({0, 1}, {})
+      .Run();
 }
 
 TEST(LayerNormalization, RefusesWhatDoesntFit) {
@@ -93,7 +116,9 @@ TEST(LayerNormalization, RefusesWhatDoesntFit) {
   rows().Input<double>({2}, {1, 1}).ExpectError("input_invalid");
   rows().Attr("axis", 2).Input<float>({2}, {1, 1}).ExpectError("attribute_invalid");
   rows().Attr("stash_type", 10).Input<float>({2}, {1, 1}).ExpectError("operator_unsupported");
-  OpTester("LayerNormalization").Input<int32_t>({2}, {1, 1}).Input<int32_t>({2}, {1, 1})
+  OpTester("LayerNormalization")
+      .Input<int32_t>({2}, {1, 1})
+      .Input<int32_t>({2}, {1, 1})
       .ExpectError("type_unsupported");
 }
 
@@ -105,25 +130,49 @@ TEST(InstanceNormalization, NormalizesEachChannel) {
     const auto channel = static_cast<float>(i / 35 % 3);
     y[i] = normalized.values[i] * (channel + 1) + channel;
   }
-  OpTester("InstanceNormalization").Input<float>({2, 3, 5, 7}, x).Weight<float>({3}, {1, 2, 3})
-      .Weight<float>({3}, {0, 1, 2}).ExpectOutput<float>({2, 3, 5, 7}, y).Run();
+  OpTester("InstanceNormalization")
+      .Input<float>({2, 3, 5, 7}, x)
+      .Weight<float>({3}, {1, 2, 3})
+      .Weight<float>({3}, {0, 1, 2})
+      .ExpectOutput<float>({2, 3, 5, 7}, y)
+      .Run();
 }
 
 TEST(InstanceNormalization, TakesDoublesAndEmptyTensors) {
-  OpTester("InstanceNormalization").Attr("epsilon", 0.0f).Input<double>({1, 1, 2}, {1, 3})
-      .Input<double>({1}, {2}).Input<double>({1}, {5}).ExpectOutput<double>({1, 1, 2}, {3, 7}).Run();
-  OpTester("InstanceNormalization").Input<float>({0, 1, 2}, {}).Input<float>({1}, {2})
-      .Input<float>({1}, {5}).ExpectOutput<float>({0, 1, 2}, {}).Run();
+  OpTester("InstanceNormalization")
+      .Attr("epsilon", 0.0f)
+      .Input<double>({1, 1, 2}, {1, 3})
+      .Input<double>({1}, {2})
+      .Input<double>({1}, {5})
+      .ExpectOutput<double>({1, 1, 2}, {3, 7})
+      .Run();
+  OpTester("InstanceNormalization")
+      .Input<float>({0, 1, 2}, {})
+      .Input<float>({1}, {2})
+      .Input<float>({1}, {5})
+      .ExpectOutput<float>({0, 1, 2}, {})
+      .Run();
 }
 
 TEST(InstanceNormalization, RefusesWhatDoesntFit) {
-  OpTester("InstanceNormalization").Input<float>({2}, {1, 1}).Input<float>({1}, {1})
-      .Input<float>({1}, {1}).ExpectError("shape_invalid");
-  OpTester("InstanceNormalization").Input<float>({1, 2, 1}, {1, 1}).Input<float>({1}, {1})
-      .Input<float>({2}, {1, 1}).ExpectError("shape_invalid");
-  OpTester("InstanceNormalization").Input<float>({1, 1, 1}, {1}).Input<double>({1}, {1})
-      .Input<float>({1}, {1}).ExpectError("input_invalid");
-  OpTester("InstanceNormalization").Input<float>({1, 1, 1}, {1}).Input<float>({1}, {1})
+  OpTester("InstanceNormalization")
+      .Input<float>({2}, {1, 1})
+      .Input<float>({1}, {1})
+      .Input<float>({1}, {1})
+      .ExpectError("shape_invalid");
+  OpTester("InstanceNormalization")
+      .Input<float>({1, 2, 1}, {1, 1})
+      .Input<float>({1}, {1})
+      .Input<float>({2}, {1, 1})
+      .ExpectError("shape_invalid");
+  OpTester("InstanceNormalization")
+      .Input<float>({1, 1, 1}, {1})
+      .Input<double>({1}, {1})
+      .Input<float>({1}, {1})
+      .ExpectError("input_invalid");
+  OpTester("InstanceNormalization")
+      .Input<float>({1, 1, 1}, {1})
+      .Input<float>({1}, {1})
       .ExpectError("input_invalid");
 }
 

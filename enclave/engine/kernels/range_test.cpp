@@ -24,8 +24,12 @@ TEST(Range, CountsUpAndDown) {
   Range<int16_t>(3, 9, 3).ExpectOutput<int16_t>({2}, {3, 6}).Run();
   Range<int32_t>(10, 4, -2).ExpectOutput<int32_t>({3}, {10, 8, 6}).Run();
   Range<int64_t>(0, 3, 1).ExpectOutput<int64_t>({3}, {0, 1, 2}).Run();
-  OpTester("Range").Input<int64_t>({1}, {0}).Input<int64_t>({1}, {1}).Input<int64_t>({1}, {5})
-      .ExpectOutput<int64_t>({1}, {0}).Run();
+  OpTester("Range")
+      .Input<int64_t>({1}, {0})
+      .Input<int64_t>({1}, {1})
+      .Input<int64_t>({1}, {5})
+      .ExpectOutput<int64_t>({1}, {0})
+      .Run();
 }
 
 TEST(Range, IsEmptyWhereTheStepLeadsAway) {
@@ -36,11 +40,12 @@ TEST(Range, IsEmptyWhereTheStepLeadsAway) {
 
 TEST(Range, ReachesFromOneEndOfTheTypeToTheOther) {
   Range<int64_t>(INT64_MIN, INT64_MAX, INT64_MAX)
-      .ExpectOutput<int64_t>({3}, {INT64_MIN, -1, INT64_MAX - 1}).Run();
-  Range<int64_t>(INT64_MAX, INT64_MIN, INT64_MIN)
-      .ExpectOutput<int64_t>({2}, {INT64_MAX, -1}).Run();
+      .ExpectOutput<int64_t>({3}, {INT64_MIN, -1, INT64_MAX - 1})
+      .Run();
+  Range<int64_t>(INT64_MAX, INT64_MIN, INT64_MIN).ExpectOutput<int64_t>({2}, {INT64_MAX, -1}).Run();
   Range<int16_t>(INT16_MIN, INT16_MAX, 20'000)
-      .ExpectOutput<int16_t>({4}, {-32'768, -12'768, 7'232, 27'232}).Run();
+      .ExpectOutput<int16_t>({4}, {-32'768, -12'768, 7'232, 27'232})
+      .Run();
 }
 
 TEST(Range, RefusesStepsThatLeadNowhereAndTooManyElements) {
@@ -55,9 +60,12 @@ TEST(Range, RefusesStepsThatLeadNowhereAndTooManyElements) {
 
 TEST(Range, RefusesOperandsThatArentScalarsOfOneType) {
   Range<uint8_t>(0, 1, 1).ExpectError("type_unsupported");
-  OpTester("Range").Input<float>({}, {0}).Input<double>({}, {1}).Input<float>({}, {1})
-      .ExpectError("input_invalid");
-  OpTester("Range").Input<float>({2}, {0, 1}).Input<float>({}, {1}).Input<float>({}, {1})
+  OpTester("Range").Input<float>({}, {0}).Input<double>({}, {1}).Input<float>({}, {1}).ExpectError(
+      "input_invalid");
+  OpTester("Range")
+      .Input<float>({2}, {0, 1})
+      .Input<float>({}, {1})
+      .Input<float>({}, {1})
       .ExpectError("input_invalid");
 }
 

@@ -71,30 +71,57 @@ TEST(Reduce, AgreesWithPlainLoopsOverAnyAxes) {
 }
 
 TEST(Reduce, TakesAxesFromAttributesBeforeTheirVersion) {
-  OpTester("ReduceSum", 12).Ints("axes", {-1}).Attr("keepdims", 0).Input<float>({2, 2}, {1, 2, 3, 4})
-      .ExpectOutput<float>({2}, {3, 7}).Run();
-  OpTester("ReduceMean", 17).Ints("axes", {0}).Input<float>({2, 2}, {1, 2, 3, 4})
-      .ExpectOutput<float>({1, 2}, {2, 3}).Run();
-  OpTester("ReduceSum", 13).Input<float>({2}, {1, 2}).Input<int64_t>({1}, {0})
-      .ExpectOutput<float>({1}, {3}).Run();
-  OpTester("ReduceMax", 17).Input<float>({2}, {1, 2}).Input<int64_t>({1}, {0})
+  OpTester("ReduceSum", 12)
+      .Ints("axes", {-1})
+      .Attr("keepdims", 0)
+      .Input<float>({2, 2}, {1, 2, 3, 4})
+      .ExpectOutput<float>({2}, {3, 7})
+      .Run();
+  OpTester("ReduceMean", 17)
+      .Ints("axes", {0})
+      .Input<float>({2, 2}, {1, 2, 3, 4})
+      .ExpectOutput<float>({1, 2}, {2, 3})
+      .Run();
+  OpTester("ReduceSum", 13)
+      .Input<float>({2}, {1, 2})
+      .Input<int64_t>({1}, {0})
+      .ExpectOutput<float>({1}, {3})
+      .Run();
+  OpTester("ReduceMax", 17)
+      .Input<float>({2}, {1, 2})
+      .Input<int64_t>({1}, {0})
       .ExpectError("input_invalid");
 }
 
 TEST(Reduce, ReducesEverythingWithoutAxesUnlessTold) {
-  OpTester("ReduceMax", 13).Attr("keepdims", 0).Input<float>({2, 2}, {1, 4, 2, 3})
-      .ExpectOutput<float>({}, {4}).Run();
-  OpTester("ReduceSum", 13).Input<float>({2, 2}, {1, 4, 2, 3}).Input<int64_t>({0}, {})
-      .ExpectOutput<float>({1, 1}, {10}).Run();
-  OpTester("ReduceSum", 13).Attr("noop_with_empty_axes", 1).Input<float>({2}, {1, 4})
-      .ExpectOutput<float>({2}, {1, 4}).Run();
-  OpTester("ReduceMin", 18).Attr("noop_with_empty_axes", 1).Input<float>({2}, {1, 4}).NoInput()
-      .ExpectOutput<float>({2}, {1, 4}).Run();
+  OpTester("ReduceMax", 13)
+      .Attr("keepdims", 0)
+      .Input<float>({2, 2}, {1, 4, 2, 3})
+      .ExpectOutput<float>({}, {4})
+      .Run();
+  OpTester("ReduceSum", 13)
+      .Input<float>({2, 2}, {1, 4, 2, 3})
+      .Input<int64_t>({0}, {})
+      .ExpectOutput<float>({1, 1}, {10})
+      .Run();
+  OpTester("ReduceSum", 13)
+      .Attr("noop_with_empty_axes", 1)
+      .Input<float>({2}, {1, 4})
+      .ExpectOutput<float>({2}, {1, 4})
+      .Run();
+  OpTester("ReduceMin", 18)
+      .Attr("noop_with_empty_axes", 1)
+      .Input<float>({2}, {1, 4})
+      .NoInput()
+      .ExpectOutput<float>({2}, {1, 4})
+      .Run();
   OpTester("ReduceSum", 13).Input<float>({}, {5}).ExpectOutput<float>({}, {5}).Run();
 }
 
 TEST(Reduce, CountsIntegersInTheirOwnType) {
-  OpTester("ReduceSum").Input<int32_t>({2}, {INT32_MAX, 1}).ExpectOutput<int32_t>({1}, {INT32_MIN})
+  OpTester("ReduceSum")
+      .Input<int32_t>({2}, {INT32_MAX, 1})
+      .ExpectOutput<int32_t>({1}, {INT32_MIN})
       .Run();
   OpTester("ReduceSum").Input<int64_t>({3, 1}, {1, 2, 3}).ExpectOutput<int64_t>({1, 1}, {6}).Run();
   OpTester("ReduceMean").Input<int32_t>({2}, {-2, -3}).ExpectOutput<int32_t>({1}, {-2}).Run();
@@ -104,10 +131,16 @@ TEST(Reduce, CountsIntegersInTheirOwnType) {
 }
 
 TEST(Reduce, ReducesBooleansFromVersion20) {
-  OpTester("ReduceMax", 20).Input<bool>({2, 2}, {false, true, false, false})
-      .Input<int64_t>({1}, {1}).ExpectOutput<bool>({2, 1}, {true, false}).Run();
-  OpTester("ReduceMin", 20).Input<bool>({2, 2}, {false, true, true, true})
-      .Input<int64_t>({1}, {1}).ExpectOutput<bool>({2, 1}, {false, true}).Run();
+  OpTester("ReduceMax", 20)
+      .Input<bool>({2, 2}, {false, true, false, false})
+      .Input<int64_t>({1}, {1})
+      .ExpectOutput<bool>({2, 1}, {true, false})
+      .Run();
+  OpTester("ReduceMin", 20)
+      .Input<bool>({2, 2}, {false, true, true, true})
+      .Input<int64_t>({1}, {1})
+      .ExpectOutput<bool>({2, 1}, {false, true})
+      .Run();
   OpTester("ReduceMax", 18).Input<bool>({2}, {true, true}).ExpectError("type_unsupported");
   OpTester("ReduceSum", 21).Input<bool>({2}, {true, true}).ExpectError("type_unsupported");
 }
@@ -124,8 +157,11 @@ TEST(Reduce, GivesTheIdentityForNoElements) {
   empty("ReduceMin").ExpectOutput<float>({2, 1}, {kInfinity, kInfinity}).Run();
   OpTester("ReduceMax", 18).Input<int32_t>({0}, {}).ExpectOutput<int32_t>({1}, {INT32_MIN}).Run();
   OpTester("ReduceMean", 18).Input<int32_t>({0}, {}).ExpectError("shape_invalid");
-  OpTester("ReduceSum", 18).Input<float>({0, 3}, {}).Input<int64_t>({1}, {1})
-      .ExpectOutput<float>({0, 1}, {}).Run();
+  OpTester("ReduceSum", 18)
+      .Input<float>({0, 3}, {})
+      .Input<int64_t>({1}, {1})
+      .ExpectOutput<float>({0, 1}, {})
+      .Run();
 }
 
 TEST(Reduce, LetsNanWin) {
@@ -135,11 +171,17 @@ TEST(Reduce, LetsNanWin) {
 }
 
 TEST(Reduce, RefusesWhatDoesntFit) {
-  OpTester("ReduceSum", 13).Input<float>({2}, {1, 2}).Input<int64_t>({1}, {1})
+  OpTester("ReduceSum", 13)
+      .Input<float>({2}, {1, 2})
+      .Input<int64_t>({1}, {1})
       .ExpectError("attribute_invalid");
-  OpTester("ReduceSum", 13).Input<float>({2}, {1, 2}).Input<int64_t>({2}, {0, -1})
+  OpTester("ReduceSum", 13)
+      .Input<float>({2}, {1, 2})
+      .Input<int64_t>({2}, {0, -1})
       .ExpectError("attribute_invalid");
-  OpTester("ReduceSum", 12).Attr("axes", 1).Input<float>({2}, {1, 2})
+  OpTester("ReduceSum", 12)
+      .Attr("axes", 1)
+      .Input<float>({2}, {1, 2})
       .ExpectError("attribute_invalid");
 }
 

@@ -17,7 +17,8 @@ OpTester Reshape(const Shape& given, const std::vector<int64_t>& wanted, int64_t
 }
 
 void ExpectReshaped(const Shape& given, const std::vector<int64_t>& wanted, const Shape& expected) {
-  Reshape(given, wanted).ExpectOutput<float>(expected, std::vector<float>(*ElementCount(given), 1))
+  Reshape(given, wanted)
+      .ExpectOutput<float>(expected, std::vector<float>(*ElementCount(given), 1))
       .Run();
 }
 
@@ -32,10 +33,16 @@ TEST(Reshape, CopiesZerosAndInfersOneDimension) {
 }
 
 TEST(Reshape, KeepsTheElementsInOrder) {
-  OpTester("Reshape", 5).Weight<float>({2, 3}, kSix, 1).Constant<int64_t>({2}, {3, 2})
-      .ExpectOutput<float>({3, 2}, kSix).Run();
-  OpTester("Reshape", 1).Ints("shape", {3, 2}).Input<float>({2, 3}, kSix)
-      .ExpectOutput<float>({3, 2}, kSix).Run();
+  OpTester("Reshape", 5)
+      .Weight<float>({2, 3}, kSix, 1)
+      .Constant<int64_t>({2}, {3, 2})
+      .ExpectOutput<float>({3, 2}, kSix)
+      .Run();
+  OpTester("Reshape", 1)
+      .Ints("shape", {3, 2})
+      .Input<float>({2, 3}, kSix)
+      .ExpectOutput<float>({3, 2}, kSix)
+      .Run();
 }
 
 TEST(Reshape, AllowsZerosFromVersion14) {
@@ -58,8 +65,11 @@ TEST(Reshape, RefusesWhatDoesntComeOut) {
 
 TEST(Flatten, MakesTwoAxes) {
   const auto expect = [](int axis, const Shape& expected) {
-    OpTester("Flatten", 13).Attr("axis", axis).Input<float>({1, 2, 3}, kSix)
-        .ExpectOutput<float>(expected, kSix).Run();
+    OpTester("Flatten", 13)
+        .Attr("axis", axis)
+        .Input<float>({1, 2, 3}, kSix)
+        .ExpectOutput<float>(expected, kSix)
+        .Run();
   };
   expect(0, {1, 6});
   expect(1, {1, 6});
@@ -68,50 +78,85 @@ TEST(Flatten, MakesTwoAxes) {
   expect(-1, {2, 3});
   expect(-3, {1, 6});
   OpTester("Flatten", 1).Input<float>({3, 2}, kSix).ExpectOutput<float>({3, 2}, kSix).Run();
-  OpTester("Flatten", 13).Attr("axis", 0).Input<float>({}, {1}).ExpectOutput<float>({1, 1}, {1})
+  OpTester("Flatten", 13)
+      .Attr("axis", 0)
+      .Input<float>({}, {1})
+      .ExpectOutput<float>({1, 1}, {1})
       .Run();
 }
 
 TEST(Flatten, RefusesAnAxisOutside) {
-  OpTester("Flatten", 13).Attr("axis", 3).Input<float>({2, 3}, kSix)
+  OpTester("Flatten", 13)
+      .Attr("axis", 3)
+      .Input<float>({2, 3}, kSix)
       .ExpectError("attribute_invalid");
-  OpTester("Flatten", 13).Attr("axis", -3).Input<float>({2, 3}, kSix)
+  OpTester("Flatten", 13)
+      .Attr("axis", -3)
+      .Input<float>({2, 3}, kSix)
       .ExpectError("attribute_invalid");
 }
 
 TEST(Squeeze, DropsNamedAxesOrAllOfExtentOne) {
-  OpTester("Squeeze", 13).Input<float>({1, 6, 1}, kSix).Input<int64_t>({1}, {-1})
-      .ExpectOutput<float>({1, 6}, kSix).Run();
-  OpTester("Squeeze", 13).Input<float>({1, 6, 1}, kSix).ExpectOutput<float>({6}, kSix).Run();
-  OpTester("Squeeze", 13).Input<float>({1, 6, 1}, kSix).NoInput().ExpectOutput<float>({6}, kSix)
+  OpTester("Squeeze", 13)
+      .Input<float>({1, 6, 1}, kSix)
+      .Input<int64_t>({1}, {-1})
+      .ExpectOutput<float>({1, 6}, kSix)
       .Run();
-  OpTester("Squeeze", 11).Ints("axes", {0, -1}).Input<float>({1, 6, 1}, kSix)
-      .ExpectOutput<float>({6}, kSix).Run();
+  OpTester("Squeeze", 13).Input<float>({1, 6, 1}, kSix).ExpectOutput<float>({6}, kSix).Run();
+  OpTester("Squeeze", 13)
+      .Input<float>({1, 6, 1}, kSix)
+      .NoInput()
+      .ExpectOutput<float>({6}, kSix)
+      .Run();
+  OpTester("Squeeze", 11)
+      .Ints("axes", {0, -1})
+      .Input<float>({1, 6, 1}, kSix)
+      .ExpectOutput<float>({6}, kSix)
+      .Run();
   OpTester("Squeeze", 1).Input<float>({1, 0}, {}).ExpectOutput<float>({0}, {}).Run();
 }
 
 TEST(Squeeze, RefusesAxesThatArentOne) {
-  OpTester("Squeeze", 13).Input<float>({1, 6}, kSix).Input<int64_t>({1}, {1})
+  OpTester("Squeeze", 13)
+      .Input<float>({1, 6}, kSix)
+      .Input<int64_t>({1}, {1})
       .ExpectError("shape_invalid");
-  OpTester("Squeeze", 13).Input<float>({1, 6}, kSix).Input<int64_t>({1}, {2})
+  OpTester("Squeeze", 13)
+      .Input<float>({1, 6}, kSix)
+      .Input<int64_t>({1}, {2})
       .ExpectError("attribute_invalid");
-  OpTester("Squeeze", 12).Input<float>({1, 6}, kSix).Input<int64_t>({1}, {0})
+  OpTester("Squeeze", 12)
+      .Input<float>({1, 6}, kSix)
+      .Input<int64_t>({1}, {0})
       .ExpectError("input_invalid");
 }
 
 TEST(Unsqueeze, AddsAxesOfExtentOne) {
-  OpTester("Unsqueeze", 13).Input<float>({2, 3}, kSix).Input<int64_t>({3}, {0, -1, 2})
-      .ExpectOutput<float>({1, 2, 1, 3, 1}, kSix).Run();
-  OpTester("Unsqueeze", 11).Ints("axes", {-2}).Input<float>({6}, kSix)
-      .ExpectOutput<float>({1, 6}, kSix).Run();
-  OpTester("Unsqueeze", 13).Input<float>({}, {1}).Constant<int64_t>({1}, {0})
-      .ExpectOutput<float>({1}, {1}).Run();
+  OpTester("Unsqueeze", 13)
+      .Input<float>({2, 3}, kSix)
+      .Input<int64_t>({3}, {0, -1, 2})
+      .ExpectOutput<float>({1, 2, 1, 3, 1}, kSix)
+      .Run();
+  OpTester("Unsqueeze", 11)
+      .Ints("axes", {-2})
+      .Input<float>({6}, kSix)
+      .ExpectOutput<float>({1, 6}, kSix)
+      .Run();
+  OpTester("Unsqueeze", 13)
+      .Input<float>({}, {1})
+      .Constant<int64_t>({1}, {0})
+      .ExpectOutput<float>({1}, {1})
+      .Run();
 }
 
 TEST(Unsqueeze, RefusesAxesThatDontFit) {
-  OpTester("Unsqueeze", 13).Input<float>({6}, kSix).Input<int64_t>({2}, {0, -3})
+  OpTester("Unsqueeze", 13)
+      .Input<float>({6}, kSix)
+      .Input<int64_t>({2}, {0, -3})
       .ExpectError("attribute_invalid");
-  OpTester("Unsqueeze", 13).Input<float>({6}, kSix).Input<int64_t>({1}, {2})
+  OpTester("Unsqueeze", 13)
+      .Input<float>({6}, kSix)
+      .Input<int64_t>({1}, {2})
       .ExpectError("attribute_invalid");
   OpTester("Unsqueeze", 13).Input<float>({6}, kSix).ExpectError("input_invalid");
   OpTester("Unsqueeze", 11).Input<float>({6}, kSix).ExpectError("input_invalid");

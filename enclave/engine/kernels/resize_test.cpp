@@ -34,9 +34,12 @@ OpTester RowBy(int64_t given, float scale, const char* mode, const char* coordin
 
 TEST(Resize, DoublesAnImageByItsNearestElements) {
   for (const int64_t opset : {11, 13, 18, 19, 21}) {
-    OpTester("Resize", opset).Attr("coordinate_transformation_mode", "asymmetric")
-        .Attr("nearest_mode", "floor").Input<uint8_t>({1, 1, 2, 2}, {1, 2, 3, 4})
-        .Input<float>({0}, {}).Constant<float>({4}, {1, 1, 2, 2})
+    OpTester("Resize", opset)
+        .Attr("coordinate_transformation_mode", "asymmetric")
+        .Attr("nearest_mode", "floor")
+        .Input<uint8_t>({1, 1, 2, 2}, {1, 2, 3, 4})
+        .Input<float>({0}, {})
+        .Constant<float>({4}, {1, 1, 2, 2})
         .ExpectOutput<uint8_t>({1, 1, 4, 4}, {1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4})
         .Run();
   }
@@ -50,19 +53,24 @@ TEST(Resize, TransformsCoordinatesInEveryMode) {
   RowTo(3, 5, "linear", "align_corners").ExpectOutput<float>({5}, {1, 1.5f, 2, 2.5f, 3}).Run();
   RowTo(3, 1, "linear", "align_corners").ExpectOutput<float>({1}, {1}).Run();
   RowTo(2, 4, "linear", "asymmetric").ExpectOutput<float>({4}, {1, 1.5f, 2, 2}).Run();
-  RowTo(4, 2, "nearest", "tf_half_pixel_for_nn").Attr("nearest_mode", "floor")
-      .ExpectOutput<float>({2}, {2, 4}).Run();
+  RowTo(4, 2, "nearest", "tf_half_pixel_for_nn")
+      .Attr("nearest_mode", "floor")
+      .ExpectOutput<float>({2}, {2, 4})
+      .Run();
   // 4 * 0.6 is 2.4, of which 2 fit: the symmetric mode centres them.
   RowBy(4, 0.6f, "linear", "half_pixel_symmetric")
-      .ExpectOutput<float>({2}, {1.6666667f, 3.3333333f}).Run();
+      .ExpectOutput<float>({2}, {1.6666667f, 3.3333333f})
+      .Run();
   RowBy(4, 0.6f, "linear", "half_pixel").ExpectOutput<float>({2}, {1.3333333f, 3}).Run();
 }
 
 TEST(Resize, RoundsToTheNearestElementInEveryMode) {
   // Coordinates 0, 0.5, 1, 1.5, 2, 2.5.
   const auto expect = [](const char* nearest_mode, const std::vector<float>& expected) {
-    RowTo(3, 6, "nearest", "asymmetric").Attr("nearest_mode", nearest_mode)
-        .ExpectOutput<float>({6}, expected).Run();
+    RowTo(3, 6, "nearest", "asymmetric")
+        .Attr("nearest_mode", nearest_mode)
+        .ExpectOutput<float>({6}, expected)
+        .Run();
   };
   expect("round_prefer_floor", {1, 1, 2, 2, 3, 3});
   expect("round_prefer_ceil", {1, 2, 2, 3, 3, 3});
@@ -75,7 +83,8 @@ TEST(Resize, InterpolatesCubically) {
       .ExpectOutput<float>({8}, {0.89453125f, 1.19140625f, 1.66796875f, 2.296875f, 2.703125f,
                                  3.33203125f, 3.80859375f, 4.10546875f})
       .Run();
-  RowTo(4, 8, "cubic", "half_pixel").Attr("cubic_coeff_a", -0.5f)
+  RowTo(4, 8, "cubic", "half_pixel")
+      .Attr("cubic_coeff_a", -0.5f)
       .ExpectOutput<float>({8}, {0.9296875f, 1.1796875f, 1.7265625f, 2.25f, 2.75f, 3.2734375f,
                                  3.8203125f, 4.0703125f})
       .Run();
@@ -101,14 +110,19 @@ TEST(Resize, LeavesOutWhatLiesOutside) {
 
 TEST(Resize, FiltersWhenShrinkingWithAntialiasing) {
   // Scale 1/2 at coordinate 0.5: triangle weights 1, 3, 3, 1 over eight, the border repeated.
-  RowTo(4, 2, "linear", "half_pixel").Attr("antialias", 1)
+  RowTo(4, 2, "linear", "half_pixel")
+      .Attr("antialias", 1)
       .ExpectOutput<float>({2}, {(1 + 3 * 1 + 3 * 2 + 3) / 8.0f, (2 + 3 * 3 + 3 * 4 + 4) / 8.0f})
       .Run();
-  RowTo(4, 2, "linear", "half_pixel").Attr("antialias", 1).Attr("exclude_outside", 1)
+  RowTo(4, 2, "linear", "half_pixel")
+      .Attr("antialias", 1)
+      .Attr("exclude_outside", 1)
       .ExpectOutput<float>({2}, {(3 * 1 + 3 * 2 + 3) / 7.0f, (2 + 3 * 3 + 3 * 4) / 7.0f})
       .Run();
-  RowTo(2, 4, "linear", "half_pixel").Attr("antialias", 1)
-      .ExpectOutput<float>({4}, {1, 1.25f, 1.75f, 2}).Run();
+  RowTo(2, 4, "linear", "half_pixel")
+      .Attr("antialias", 1)
+      .ExpectOutput<float>({4}, {1, 1.25f, 1.75f, 2})
+      .Run();
 }
 
 TEST(Resize, CropsAndExtrapolates) {
@@ -124,16 +138,19 @@ TEST(Resize, CropsAndExtrapolates) {
   crop("nearest", {0, -0.5f, 1, 0.5f}).ExpectOutput<float>({1, 3}, {10, 1, 3}).Run();
   crop("linear", {2, 0, 2, 1}).ExpectOutput<float>({1, 3}, {1, 2, 3}).Tolerance(100, 0).Run();
   crop("linear", {0, std::numeric_limits<float>::quiet_NaN(), 1, 1})
-      .ExpectOutput<float>({1, 3}, {10, 10, 10}).Run();
+      .ExpectOutput<float>({1, 3}, {10, 10, 10})
+      .Run();
 }
 
 TEST(Resize, WorksOnSeveralAxesAtOnce) {
   // Bilinear on a plane: separable, so that rows and columns may be done one after the other.
-  OpTester("Resize", 13).Attr("mode", "linear").Input<float>({1, 1, 2, 2}, {1, 2, 3, 4}).NoInput()
+  OpTester("Resize", 13)
+      .Attr("mode", "linear")
+      .Input<float>({1, 1, 2, 2}, {1, 2, 3, 4})
+      .NoInput()
       .Input<float>({4}, {1, 1, 2, 2})
-      .ExpectOutput<float>({1, 1, 4, 4},
-                           {1, 1.25f, 1.75f, 2, 1.5f, 1.75f, 2.25f, 2.5f, 2.5f, 2.75f, 3.25f, 3.5f,
-                            3, 3.25f, 3.75f, 4})
+      .ExpectOutput<float>({1, 1, 4, 4}, {1, 1.25f, 1.75f, 2, 1.5f, 1.75f, 2.25f, 2.5f, 2.5f, 2.75f,
+                                          3.25f, 3.5f, 3, 3.25f, 3.75f, 4})
       .Run();
   const std::vector<float> plane = RandomValues(2 * 3 * 20 * 30, 1);
   const auto resize = [&](size_t threads) {
@@ -147,12 +164,26 @@ TEST(Resize, WorksOnSeveralAxesAtOnce) {
 }
 
 TEST(Resize, ConvertsOtherNumbersThroughSinglePrecision) {
-  OpTester("Resize", 13).Attr("mode", "linear").Input<uint8_t>({2}, {10, 20}).NoInput()
-      .Input<float>({1}, {2}).ExpectOutput<uint8_t>({4}, {10, 12, 17, 20}).Run();
-  OpTester("Resize", 13).Attr("mode", "linear").Input<double>({2}, {10, 20}).NoInput()
-      .Input<float>({1}, {2}).ExpectOutput<double>({4}, {10, 12.5, 17.5, 20}).Run();
-  OpTester("Resize", 13).Attr("mode", "linear").Input<bool>({2}, {true, false}).NoInput()
-      .Input<float>({1}, {2}).ExpectError("type_unsupported");
+  OpTester("Resize", 13)
+      .Attr("mode", "linear")
+      .Input<uint8_t>({2}, {10, 20})
+      .NoInput()
+      .Input<float>({1}, {2})
+      .ExpectOutput<uint8_t>({4}, {10, 12, 17, 20})
+      .Run();
+  OpTester("Resize", 13)
+      .Attr("mode", "linear")
+      .Input<double>({2}, {10, 20})
+      .NoInput()
+      .Input<float>({1}, {2})
+      .ExpectOutput<double>({4}, {10, 12.5, 17.5, 20})
+      .Run();
+  OpTester("Resize", 13)
+      .Attr("mode", "linear")
+      .Input<bool>({2}, {true, false})
+      .NoInput()
+      .Input<float>({1}, {2})
+      .ExpectError("type_unsupported");
 }
 
 TEST(Resize, NamesAxesAndKeepsTheAspectRatioFromVersion18) {
@@ -170,20 +201,34 @@ TEST(Resize, NamesAxesAndKeepsTheAspectRatioFromVersion18) {
 }
 
 TEST(Resize, FollowsVersion10) {
-  OpTester("Resize", 10).Input<float>({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8})
-      .Input<float>({2}, {0.6f, 0.6f}).ExpectOutput<float>({1, 2}, {1, 3}).Run();
-  OpTester("Resize", 10).Input<float>({2}, {1, 2}).Input<float>({1}, {2})
-      .ExpectOutput<float>({4}, {1, 1, 2, 2}).Run();
-  OpTester("Resize", 10).Attr("mode", "linear").Input<float>({2}, {1, 2}).Input<float>({1}, {2})
-      .ExpectOutput<float>({4}, {1, 1.5f, 2, 2}).Run();
+  OpTester("Resize", 10)
+      .Input<float>({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8})
+      .Input<float>({2}, {0.6f, 0.6f})
+      .ExpectOutput<float>({1, 2}, {1, 3})
+      .Run();
+  OpTester("Resize", 10)
+      .Input<float>({2}, {1, 2})
+      .Input<float>({1}, {2})
+      .ExpectOutput<float>({4}, {1, 1, 2, 2})
+      .Run();
+  OpTester("Resize", 10)
+      .Attr("mode", "linear")
+      .Input<float>({2}, {1, 2})
+      .Input<float>({1}, {2})
+      .ExpectOutput<float>({4}, {1, 1.5f, 2, 2})
+      .Run();
   OpTester("Resize", 10).Input<float>({2}, {1, 2}).ExpectError("input_invalid");
 }
 
 TEST(Resize, PassesThroughWhatDoesntChangeAndTakesEmptyTensors) {
   RowTo(3, 3, "cubic", "half_pixel").ExpectOutput<float>({3}, {1, 2, 3}).Run();
   RowTo(3, 0, "linear", "half_pixel").ExpectOutput<float>({0}, {}).Run();
-  OpTester("Resize", 13).Input<float>({0, 2}, {}).NoInput().Input<float>({2}, {1, 2})
-      .ExpectOutput<float>({0, 4}, {}).Run();
+  OpTester("Resize", 13)
+      .Input<float>({0, 2}, {})
+      .NoInput()
+      .Input<float>({2}, {1, 2})
+      .ExpectOutput<float>({0, 4}, {})
+      .Run();
 }
 
 TEST(Resize, RefusesWhatDoesntFit) {
@@ -204,7 +249,11 @@ TEST(Resize, RefusesWhatDoesntFit) {
   row().NoInput().Input<int64_t>({1}, {-4}).ExpectError("input_invalid");
   row().NoInput().Input<int64_t>({2}, {4, 4}).ExpectError("input_invalid");
   row().NoInput().Input<int64_t>({1}, {INT64_MAX}).ExpectError("size_overflow");
-  OpTester("Resize", 13).Input<float>({0}, {}).NoInput().NoInput().Input<int64_t>({1}, {4})
+  OpTester("Resize", 13)
+      .Input<float>({0}, {})
+      .NoInput()
+      .NoInput()
+      .Input<int64_t>({1}, {4})
       .ExpectError("shape_invalid");
   RowTo(2, 4, "linear", "tf_crop_and_resize").ExpectError("input_invalid");
   RowTo(2, 4, "linear", "other").ExpectError("attribute_invalid");

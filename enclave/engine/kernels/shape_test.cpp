@@ -22,7 +22,10 @@ TEST(Shape, TellsAPartFromVersion15) {
   part(-2, 100).ExpectOutput<int64_t>({2}, {1, 3}).Run();
   part(-100, -1).ExpectOutput<int64_t>({2}, {2, 1}).Run();
   part(2, 1).ExpectOutput<int64_t>({0}, {}).Run();
-  OpTester("Shape", 14).Attr("start", 1).Input<float>({2}, {1, 2}).ExpectOutput<int64_t>({1}, {2})
+  OpTester("Shape", 14)
+      .Attr("start", 1)
+      .Input<float>({2}, {1, 2})
+      .ExpectOutput<int64_t>({1}, {2})
       .Run();
 }
 

@@ -65,15 +65,21 @@ TEST(Softmax, TakesTheAxisAndAllBehindItBeforeVersion13) {
   ExpectSoftmax<float>({{3, 5, 7}, 1, 105, 1}, 0, 1);
   ExpectSoftmax<float>({{3, 5, 7}, 15, 7, 1}, -1, 12);
   ExpectSoftmax<float>({{3, 5}, 15, 1, 1}, 2, 11);
-  OpTester("Softmax", 11).Input<float>({1, 2, 1}, {0, 0})
-      .ExpectOutput<float>({1, 2, 1}, {0.5f, 0.5f}).Run();
-  OpTester("Softmax", 13).Input<float>({1, 2, 1}, {0, 0}).ExpectOutput<float>({1, 2, 1}, {1, 1})
+  OpTester("Softmax", 11)
+      .Input<float>({1, 2, 1}, {0, 0})
+      .ExpectOutput<float>({1, 2, 1}, {0.5f, 0.5f})
+      .Run();
+  OpTester("Softmax", 13)
+      .Input<float>({1, 2, 1}, {0, 0})
+      .ExpectOutput<float>({1, 2, 1}, {1, 1})
       .Run();
 }
 
 TEST(Softmax, SurvivesLargeNumbersAndMasks) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  OpTester("Softmax").Input<float>({3}, {1e30f, 0, -kInfinity}).ExpectOutput<float>({3}, {1, 0, 0})
+  OpTester("Softmax")
+      .Input<float>({3}, {1e30f, 0, -kInfinity})
+      .ExpectOutput<float>({3}, {1, 0, 0})
       .Run();
   OpTester("LogSoftmax").Input<float>({2}, {1'000, 0}).ExpectOutput<float>({2}, {0, -1'000}).Run();
 }
@@ -81,14 +87,21 @@ TEST(Softmax, SurvivesLargeNumbersAndMasks) {
 TEST(Softmax, TakesEmptyTensors) {
   OpTester("Softmax").Input<float>({0, 3}, {}).ExpectOutput<float>({0, 3}, {}).Run();
   OpTester("Softmax").Input<float>({3, 0}, {}).ExpectOutput<float>({3, 0}, {}).Run();
-  OpTester("Softmax").Attr("axis", 0).Input<float>({3, 0}, {}).ExpectOutput<float>({3, 0}, {})
+  OpTester("Softmax")
+      .Attr("axis", 0)
+      .Input<float>({3, 0}, {})
+      .ExpectOutput<float>({3, 0}, {})
       .Run();
 }
 
 TEST(Softmax, RefusesWhatDoesntFit) {
-  OpTester("Softmax", 13).Attr("axis", 1).Input<float>({2}, {1, 2})
+  OpTester("Softmax", 13)
+      .Attr("axis", 1)
+      .Input<float>({2}, {1, 2})
       .ExpectError("attribute_invalid");
-  OpTester("Softmax", 11).Attr("axis", 2).Input<float>({2}, {1, 2})
+  OpTester("Softmax", 11)
+      .Attr("axis", 2)
+      .Input<float>({2}, {1, 2})
       .ExpectError("attribute_invalid");
   OpTester("Softmax").Input<float>({}, {1}).ExpectError("attribute_invalid");
   OpTester("LogSoftmax").Input<int32_t>({2}, {1, 2}).ExpectError("type_unsupported");
