@@ -42,14 +42,16 @@ bool Allow(const Filter& filter, std::initializer_list<int> calls) {
 
 // Memory may be mapped and protected, but never made executable.
 bool AllowWithoutExecution(const Filter& filter, int call) {
-  const scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+  // Written out: the library's own macros make C99 literals, which C++ compilers may refuse.
+  const scmp_arg_cmp not_executable = {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
   return seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, call, 1, &not_executable) == 0;
 }
 
 bool AllowStreamSocket(const Filter& filter, uint64_t family) {
   constexpr uint64_t kTypeMask = 0xF;  // socket(2): the flags are above it
   const std::array<scmp_arg_cmp, 2> conditions = {
-      SCMP_A0(SCMP_CMP_EQ, family), SCMP_A1(SCMP_CMP_MASKED_EQ, kTypeMask, SOCK_STREAM)};
+      scmp_arg_cmp{0, SCMP_CMP_EQ, family, 0},
+      scmp_arg_cmp{1, SCMP_CMP_MASKED_EQ, kTypeMask, SOCK_STREAM}};
   return seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(socket), conditions.size(),
                                 conditions.data()) == 0;
 }

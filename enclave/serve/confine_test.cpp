@@ -209,7 +209,8 @@ TEST(LeaveNoTraces, AllowsNoCoreAndDiesWithItsParent) {
 [[gnu::noinline, maybe_unused]] uintptr_t LeaveALocalBehind() {
   volatile uint8_t local[4096];
   for (volatile uint8_t& byte : local) byte = 0xA7;
-  return reinterpret_cast<uintptr_t>(&local[2048]);
+  volatile uintptr_t address = reinterpret_cast<uintptr_t>(&local[2048]);
+  return address;
 }
 
 #ifndef EPHEMERAL_SANITIZED

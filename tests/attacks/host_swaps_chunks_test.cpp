@@ -52,7 +52,8 @@ TEST_F(HostSwapsChunks, OneInTheOthersPlaceToo) {
 
 TEST_F(HostSwapsChunks, AllOfThemByOnePlaceOrBackToFront) {
   Bytes blob = model_.sealed;
-  std::ranges::rotate(blob, blob.begin() + static_cast<std::ptrdiff_t>(SealedChunkBytes()));
+  std::rotate(blob.begin(), blob.begin() + static_cast<std::ptrdiff_t>(SealedChunkBytes()),
+              blob.end());
   ExpectRefused(blob);
   for (size_t i = 0; i <= last(); ++i) {
     std::ranges::copy(model_.Chunk(last() - i), ChunkOf(blob, i).begin());

@@ -77,7 +77,8 @@ std::vector<std::string> Growth(const Census& before, const Census& after) {
   std::vector<std::string> growth;
   if (before.size() != after.size()) growth.push_back("the number of processes");
   for (size_t i = 0; i < std::min(before.size(), after.size()); ++i) {
-    const auto& [command, was] = before[i];
+    const std::string& command = before[i].first;
+    const auto& was = before[i].second;
     const auto& [command_after, is] = after[i];
     const auto report = [&](const char* what, uint64_t a, uint64_t b) {
       growth.push_back(command + ": " + what + " " + std::to_string(a) + " -> " +
