@@ -87,14 +87,13 @@ TEST_F(ServerTest, LetsATunnelEndWhileItDrains) {
 
 TEST_F(ServerTest, LetsAnUploadEndWhileItDrains) {
   RunningServer server(Settings(milliseconds(60'000)), {.disk_kept_bytes = 0});
-  const std::string request =
-      MakeRequest("PUT", kBlob, server.Authorization(), RandomText(1'000'000, 1));
+  const std::string content = RandomText(1'000'000, 1);
   HttpPeer peer(server.port());
-  peer.Send(std::string_view(request).substr(0, 500'000));
-  std::this_thread::sleep_for(milliseconds(200));
+  const std::string headers = "Expect: 100-continue\r\nContent-Length: 1000000\r\n";
+  ASSERT_EQ(peer.Ask(MakeRequest("PUT", kBlob, server.Authorization() + headers)).status, 100U);
   server.server().Drain();
   AwaitRed(server.port());
-  peer.Send(std::string_view(request).substr(500'000));
+  peer.Send(content);
   const auto answer = peer.Receive();
   EXPECT_EQ(answer.status, 201U);
   server.Join();

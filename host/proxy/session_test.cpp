@@ -199,8 +199,8 @@ class ImpatientSession : public Session {
  protected:
   ImpatientSession()
       : Session(ServerSettings{.connections = 3,
-                               .header_timeout = milliseconds(300),
-                               .idle_timeout = milliseconds(300)}) {}
+                               .header_timeout = milliseconds(1000),
+                               .idle_timeout = milliseconds(1000)}) {}
 };
 
 TEST_F(ImpatientSession, CutsAPeerThatSaysNothing) { EXPECT_TRUE(NewPeer().HasEnded()); }
@@ -214,7 +214,7 @@ TEST_F(ImpatientSession, CutsAPeerThatIsIdleBetweenRequests) {
 TEST_F(ImpatientSession, CutsAPeerWhoseHeaderTrickles) {
   HttpPeer peer = NewPeer();
   peer.Send("GET /healthz HTTP/1.1\r\nHost: h\r\nX: ");
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 40; ++i) {
     peer.Send("x");
     std::this_thread::sleep_for(milliseconds(50));
   }

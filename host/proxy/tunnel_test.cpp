@@ -236,7 +236,7 @@ TEST_F(TunnelTest, SaysSoWhenTheEnclaveIsUnreachable) {
 
 class IdleTunnel : public TunnelTest {
  protected:
-  IdleTunnel() : TunnelTest(ServerSettings{.tunnel_idle_timeout = milliseconds(1000)}) {}
+  IdleTunnel() : TunnelTest(ServerSettings{.tunnel_idle_timeout = milliseconds(3000)}) {}
 };
 
 TEST_F(IdleTunnel, IsCutAtBothEnds) {
@@ -249,7 +249,7 @@ TEST_F(IdleTunnel, IsCutAtBothEnds) {
 TEST_F(IdleTunnel, LivesAsLongAsSomethingMoves) {
   HttpPeer peer(server_.port());
   const UniqueFd enclave = Open(peer);
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 40; ++i) {
     std::this_thread::sleep_for(milliseconds(100));
     SendText(enclave, "x");
     EXPECT_EQ(peer.ReceiveBytes(1), "x");
