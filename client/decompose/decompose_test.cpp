@@ -7,6 +7,7 @@
 #include "client/decompose/testing/models.h"
 #include "client/decompose/testing/split_model.h"
 #include "client/decompose/weight_plan.h"
+#include "common/wire/topology_format.h"
 
 namespace ephemeralml::decompose {
 namespace {
@@ -46,7 +47,7 @@ TEST(Decompose, KeepsTheGraph) {
   AddLinear(builder, 3, 5);
   const SplitModel split = SplitOf(builder);
   const wire::Graph& graph = split.topology.graph();
-  EXPECT_EQ(split.topology.format_version(), 1U);
+  EXPECT_EQ(split.topology.format_version(), wire::kTopologyFormatVersion);
   ASSERT_EQ(split.topology.operator_sets_size(), 1);
   EXPECT_EQ(split.topology.operator_sets(0).version(), 13U);
   ASSERT_EQ(graph.nodes_size(), 2);

@@ -5,6 +5,7 @@
 
 #include "common/base/checked.h"
 #include "common/wire/topology.pb.h"
+#include "common/wire/topology_format.h"
 
 namespace ephemeralml::decompose {
 namespace {
@@ -58,7 +59,7 @@ Done ReadWeights(const wire::Topology& topology, Inspection& inspection) {
 
 Result<Inspection> Read(const wire::Topology& topology) {
   Inspection inspection;
-  if (topology.format_version() != 1 || topology.blob().id().size() != wire::BlobId::kSize) {
+  if (topology.format_version() != wire::kTopologyFormatVersion || topology.blob().id().size() != wire::BlobId::kSize) {
     return Malformed();
   }
   for (const wire::OperatorSet& set : topology.operator_sets()) {

@@ -5,11 +5,10 @@
 #include "client/decompose/onnx/tensor_data.h"
 #include "common/wire/frame.h"
 #include "common/wire/topology.pb.h"
+#include "common/wire/topology_format.h"
 
 namespace ephemeralml::decompose {
 namespace {
-
-constexpr uint32_t kTopologyVersion = 1;
 
 class TopologyWriter {
  public:
@@ -173,7 +172,7 @@ Result<SecretBytes> WriteTopology(const onnx::Model& model, const Program& progr
                                   const WeightPlan& plan, const BlobKey& blob,
                                   onnx::ExternalFiles& files) {
   wire::Topology topology;
-  topology.set_format_version(kTopologyVersion);
+  topology.set_format_version(wire::kTopologyFormatVersion);
   TopologyWriter writer(files, topology);
   writer.WriteOperatorSets(model, program);
   TRY_OK(writer.WriteMainGraph(program.main));

@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "common/wire/topology.pb.h"
+#include "common/wire/topology_format.h"
 #include "enclave/engine/kernels/table.h"
 #include "enclave/engine/read_node.h"
 
 namespace ephemeralml::engine {
 namespace {
 
-constexpr uint32_t kFormatVersion = 1;
 constexpr int kMostDimensions = 32;
 
 std::string ValueName(uint32_t id) { return "value " + std::to_string(id); }
@@ -225,10 +225,10 @@ Error AtNode(Error error, size_t index, const std::string& op) {
 }
 
 Result<PreparedModel> Prepare(const wire::Topology& topology) {
-  if (topology.format_version() != kFormatVersion) {
+  if (topology.format_version() != wire::kTopologyFormatVersion) {
     return TopologyMalformed("the topology has format version " +
                              std::to_string(topology.format_version()) + "; this is for version " +
-                             std::to_string(kFormatVersion));
+                             std::to_string(wire::kTopologyFormatVersion));
   }
   PreparedModel model;
   TRY(model.weights, weights::ReadWeights(topology));

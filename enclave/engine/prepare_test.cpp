@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/wire/topology_format.h"
 #include "enclave/engine/testing/topology_builder.h"
 
 namespace ephemeralml::engine {
@@ -73,7 +74,7 @@ TEST(Prepare, KnowsWhichOutputsNobodyReads) {
 
 TEST(Prepare, RefusesOtherFormatVersions) {
   TopologyBuilder builder = TwoNodes();
-  builder.topology().set_format_version(2);
+  builder.topology().set_format_version(wire::kTopologyFormatVersion + 1);
   ExpectRefused(builder.topology());
 }
 

@@ -12,6 +12,8 @@ void RaiseTo(std::atomic<uint64_t>& most, uint64_t value) {
   }
 }
 
+}  // namespace
+
 Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
                Ledger& ledger) {
   const uint64_t sealed_bytes = model.cipher->sealed_chunk_bytes();
@@ -25,8 +27,6 @@ Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plainte
   ledger.ChunkOpened();
   return {};
 }
-
-}  // namespace
 
 void Ledger::Opened(size_t bytes) {
   RaiseTo(peak_bytes_, open_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
@@ -81,7 +81,7 @@ OpenPanel::~OpenPanel() {
 PanelStream::PanelStream(const SealedModel& model, const WeightInfo& weight, Arena& arena,
                          Ledger& ledger)
     : model_(&model), weight_(&weight), arena_(&arena), ledger_(&ledger) {
-  CHECK(weight.panel_extent > 0 && weight.extent() > 0);
+  CHECK(!IsPacked(weight.layout) && weight.panel_extent > 0 && weight.extent() > 0);
 }
 
 size_t PanelStream::panel_count() const {

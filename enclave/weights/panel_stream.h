@@ -12,6 +12,7 @@
 #include "common/base/result.h"
 #include "common/crypto/blob_cipher.h"
 #include "common/wire/data_type.h"
+#include "common/wire/packed_layout.h"
 
 namespace ephemeralml::weights {
 
@@ -42,7 +43,10 @@ class Ledger {
   std::atomic<uint64_t> chunks_opened_ = 0;
 };
 
-enum class PanelLayout { kRows, kColumns };
+enum class PanelLayout { kRows, kColumns, kMatrixPanels, kConvPanels, kDepthwisePanels };
+
+/// True for the layouts that wire::PackedShape describes; a PanelReader alone reads them.
+constexpr bool IsPacked(PanelLayout layout) { return layout >= PanelLayout::kMatrixPanels; }
 
 /// Where one weight lies in the plaintext stream and how it is cut. Checked against the blob's
 /// length when it is made (ReadWeights in sealed_model.h), so that streams can't run past the end.
@@ -53,6 +57,7 @@ struct WeightInfo {
   uint64_t offset = 0;
   uint64_t byte_count = 0;
   uint64_t panel_extent = 0;  ///< rows (or columns) of each panel but the last
+  wire::PackedShape packed;   ///< of packed layouts
 
   /// The rows (or columns) that its panels share out; 1 for a scalar.
   uint64_t extent() const;
@@ -63,6 +68,10 @@ struct SealedModel {
   ByteSpan sealed_chunks;
   const crypto::BlobCipher* cipher = nullptr;
 };
+
+/// Opens chunk `index` into `plaintext` (one chunk's size) and counts it; the tag is checked first.
+/// Errors: kUnauthentic `weights_unauthentic`.
+Done OpenChunk(const SealedModel& model, uint64_t index, MutableByteSpan plaintext, Ledger& ledger);
 
 /// Plaintext of one panel. Wiped on destruction. Move-only.
 class OpenPanel {

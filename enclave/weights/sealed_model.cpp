@@ -1,5 +1,6 @@
 #include "enclave/weights/sealed_model.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -36,7 +37,8 @@ Result<uint64_t> PlaintextBytes(const wire::Blob& blob) {
 }
 
 Done CheckPlace(const WeightInfo& weight, uint64_t plaintext_bytes) {
-  if (weight.panel_extent == 0) return Malformed("has panels of no rows");
+  if (!IsPacked(weight.layout) && weight.panel_extent == 0)
+    return Malformed("has panels of no rows");
   if (weight.offset % wire::kWeightAlignment != 0) return Malformed("isn't aligned");
   if (weight.byte_count > plaintext_bytes || weight.offset > plaintext_bytes - weight.byte_count) {
     return Malformed("runs past the blob's end");
@@ -47,22 +49,58 @@ Done CheckPlace(const WeightInfo& weight, uint64_t plaintext_bytes) {
   return {};
 }
 
+std::optional<PanelLayout> LayoutOf(wire::Layout layout) {
+  switch (layout) {
+    case wire::ROW_PANELS:
+      return PanelLayout::kRows;
+    case wire::COLUMN_PANELS:
+      return PanelLayout::kColumns;
+    case wire::MATRIX_PANELS:
+      return PanelLayout::kMatrixPanels;
+    case wire::CONV_PANELS:
+      return PanelLayout::kConvPanels;
+    case wire::DEPTHWISE_PANELS:
+      return PanelLayout::kDepthwisePanels;
+    default:
+      return std::nullopt;
+  }
+}
+
+// The dimensions' product is known not to overflow, zeros counting as ones.
+Done ReadPackedShape(const wire::Weight& message, WeightInfo& weight) {
+  const auto dim = [&](size_t i) { return static_cast<uint64_t>(weight.shape[i]); };
+  const bool is_matrix = weight.layout == PanelLayout::kMatrixPanels;
+  if (weight.type != wire::ElementType::kFloat) return Malformed("is packed and isn't float32");
+  if (weight.shape.size() != (is_matrix ? 2 : 4)) return Malformed("is packed with a wrong rank");
+  if (weight.layout == PanelLayout::kDepthwisePanels && dim(1) != 1) {
+    return Malformed("is packed as filters of one channel and has more");
+  }
+  weight.packed.columns = dim(is_matrix ? 1 : 0);
+  weight.packed.steps = is_matrix ? dim(0) : dim(1) * dim(2) * dim(3);
+  weight.packed.has_bias = message.has_bias();
+  const uint64_t columns = (weight.packed.columns + wire::kLaneColumns - 1);
+  TRY(const uint64_t elements, CheckedMultiply(columns, weight.packed.rows()));
+  TRY_OK(CheckedMultiply<uint64_t>(elements, sizeof(float)));
+  weight.byte_count = weight.packed.OffsetOf(weight.packed.panel_count()) * sizeof(float);
+  return {};
+}
+
 Result<std::variant<WeightInfo, InlineConstant>> ReadWeight(const wire::Weight& message,
                                                             uint64_t plaintext_bytes) {
   if (message.dims_size() > kMostDimensions) return Malformed("has too many dimensions");
-  if (message.layout() != wire::ROW_PANELS && message.layout() != wire::COLUMN_PANELS) {
-    return Malformed("has an unknown layout");
-  }
+  const std::optional<PanelLayout> layout = LayoutOf(message.layout());
+  if (!layout.has_value()) return Malformed("has an unknown layout");
   WeightInfo weight;
   weight.type = wire::ElementTypeFromNumber(message.type());
   weight.shape.assign(message.dims().begin(), message.dims().end());
-  weight.layout = message.layout() == wire::ROW_PANELS ? PanelLayout::kRows : PanelLayout::kColumns;
+  weight.layout = *layout;
   weight.offset = message.offset();
   weight.panel_extent = message.panel_extent();
   TRY(weight.byte_count, Footprint(weight));
   for (const int64_t dim : weight.shape) {
     if (dim == 0) weight.byte_count = 0;
   }
+  if (IsPacked(weight.layout) && weight.byte_count != 0) TRY_OK(ReadPackedShape(message, weight));
   if (!message.inline_data().empty() || weight.byte_count == 0) {
     if (message.inline_data().size() != weight.byte_count) {
       return Malformed("has inline data of another size than its shape's");

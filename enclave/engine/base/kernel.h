@@ -12,7 +12,7 @@
 #include "enclave/engine/base/attributes.h"
 #include "enclave/engine/base/tensor.h"
 #include "enclave/engine/base/threads.h"
-#include "enclave/weights/panel_stream.h"
+#include "enclave/weights/panel_reader.h"
 
 namespace ephemeralml::engine {
 
@@ -51,7 +51,12 @@ class KernelContext {
   virtual Result<TensorView> Input(size_t index) = 0;
 
   /// The panels of a weight, from the first. A bug if the input isn't one.
+  /// Errors: kMalformed `topology_malformed` (it is packed for another kind of operator).
   virtual Result<weights::PanelStream> Panels(size_t index) = 0;
+
+  /// An input that is a weight packed in this layout. A bug if the input is left out.
+  /// Errors: kMalformed `topology_malformed` (it is anything else).
+  virtual Result<weights::PackedWeight> Packed(size_t index, weights::PanelLayout layout) = 0;
 
   /// Makes an output, zeroed; the pointer is valid until Run returns. Errors: kOverLimit.
   virtual Result<Tensor*> Output(size_t index, ElementType type, Shape shape) = 0;
@@ -61,6 +66,8 @@ class KernelContext {
 
   /// Arena memory, wiped when the block goes. Errors: kOverLimit `session_memory_exceeded`.
   virtual Result<ArenaBlock> Scratch(size_t bytes) = 0;
+  /// For scratch memory that threads take for themselves.
+  virtual Arena& arena() = 0;
 
   /// Runs a subgraph that takes no inputs (If's branches) and makes its outputs this node's.
   virtual Done RunGraph(const PreparedGraph& graph) = 0;

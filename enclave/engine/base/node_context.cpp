@@ -5,6 +5,20 @@
 #include <utility>
 
 namespace ephemeralml::engine {
+namespace {
+
+Error PackedOtherwise() {
+  return {Code::kMalformed, "topology_malformed",
+          "a weight is packed for another kind of operator than the one that takes it"};
+}
+
+Result<weights::PanelStream> StreamOf(const weights::WeightInfo& weight,
+                                      const Resources& resources) {
+  if (weights::IsPacked(weight.layout)) return PackedOtherwise();
+  return weights::PanelStream(*resources.model, weight, *resources.arena, *resources.ledger);
+}
+
+}  // namespace
 
 Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources) {
   CHECK(input.present());
@@ -12,8 +26,7 @@ Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources) 
   if (input.weight != nullptr) {
     const weights::WeightInfo& weight = *input.weight;
     TRY(Tensor copy, Tensor::Create(*resources.arena, weight.type, weight.shape));
-    const weights::PanelStream stream(*resources.model, weight, *resources.arena,
-                                      *resources.ledger);
+    TRY(const weights::PanelStream stream, StreamOf(weight, resources));
     TRY(const weights::OpenPanel opened, stream.OpenRowMajor());
     std::ranges::copy(opened.bytes(), copy.MutableBytes().begin());
     return copy;
@@ -73,8 +86,14 @@ Result<TensorView> NodeContext::Input(size_t index) {
 Result<weights::PanelStream> NodeContext::Panels(size_t index) {
   const NodeInput& input = Present(index);
   CHECK(input.weight != nullptr);
-  return weights::PanelStream(*resources_->model, *input.weight, *resources_->arena,
-                              *resources_->ledger);
+  return StreamOf(*input.weight, *resources_);
+}
+
+Result<weights::PackedWeight> NodeContext::Packed(size_t index, weights::PanelLayout layout) {
+  const NodeInput& input = Present(index);
+  if (input.weight == nullptr || input.weight->layout != layout) return PackedOtherwise();
+  return weights::PackedWeight(*resources_->model, *input.weight, *resources_->arena,
+                               *resources_->ledger);
 }
 
 Result<Tensor*> NodeContext::Output(size_t index, ElementType type, Shape shape) {

@@ -50,9 +50,11 @@ class NodeContext final : public KernelContext {
   bool IsWeight(size_t index) const override;
   Result<TensorView> Input(size_t index) override;
   Result<weights::PanelStream> Panels(size_t index) override;
+  Result<weights::PackedWeight> Packed(size_t index, weights::PanelLayout layout) override;
   Result<Tensor*> Output(size_t index, ElementType type, Shape shape) override;
   Done ForwardInput(size_t input, size_t output, Shape shape) override;
   Result<ArenaBlock> Scratch(size_t bytes) override;
+  Arena& arena() override { return *resources_->arena; }
   Done RunGraph(const PreparedGraph& graph) override;
   Threads& threads() override { return *resources_->threads; }
 

@@ -1,5 +1,7 @@
 #include "enclave/engine/testing/topology_builder.h"
 
+#include "common/wire/topology_format.h"
+
 namespace ephemeralml::engine::testing {
 namespace {
 
@@ -40,7 +42,7 @@ wire::Graph* AddSubgraph(wire::Node& node, const std::string& attribute) {
 }
 
 TopologyBuilder::TopologyBuilder() {
-  topology_.set_format_version(1);
+  topology_.set_format_version(wire::kTopologyFormatVersion);
   topology_.add_operator_sets()->set_version(17);
 }
 

@@ -4,10 +4,24 @@
 #include <utility>
 
 namespace ephemeralml::weights::testing {
+namespace {
+
+// Where in a row-major tensor the factor of one step and column is.
+size_t ElementAt(const WeightInfo& weight, size_t step, size_t column) {
+  const auto dim = [&](size_t i) { return static_cast<size_t>(weight.shape[i]); };
+  if (weight.layout == PanelLayout::kMatrixPanels) return step * dim(1) + column;
+  const size_t taps = dim(2) * dim(3);
+  const size_t block = step / (wire::kLaneColumns * taps) * wire::kLaneColumns;
+  const size_t lanes = std::min<size_t>(wire::kLaneColumns, dim(1) - block);
+  const size_t within = step - block * taps;
+  return (column * dim(1) + block + within % lanes) * taps + within / lanes;
+}
+
+}  // namespace
 
 WeightInfo TestBlob::Add(wire::ElementType type, std::vector<int64_t> shape, ByteSpan row_major,
                          PanelLayout layout, uint64_t panel_extent) {
-  WeightInfo weight{type, std::move(shape), layout, plaintext_.size(), row_major.size(), 0};
+  WeightInfo weight{type, std::move(shape), layout, plaintext_.size(), row_major.size(), 0, {}};
   weight.panel_extent = panel_extent == 0 ? weight.extent() : panel_extent;
   if (layout == PanelLayout::kRows) {
     AppendBytes(plaintext_, row_major);
@@ -22,6 +36,34 @@ WeightInfo TestBlob::Add(wire::ElementType type, std::vector<int64_t> shape, Byt
       }
     }
   }
+  plaintext_.resize((plaintext_.size() / wire::kWeightAlignment + 2) * wire::kWeightAlignment,
+                    0xEE);
+  return weight;
+}
+
+WeightInfo TestBlob::AddPacked(std::vector<int64_t> shape, const std::vector<float>& row_major,
+                               const std::vector<float>& bias, PanelLayout layout) {
+  WeightInfo weight{
+      wire::ElementType::kFloat, std::move(shape), layout, plaintext_.size(), 0, 0, {}};
+  const bool is_matrix = layout == PanelLayout::kMatrixPanels;
+  weight.packed.columns = static_cast<uint64_t>(weight.shape[is_matrix ? 1 : 0]);
+  weight.packed.steps = row_major.size() / weight.packed.columns;
+  weight.packed.has_bias = !bias.empty();
+  std::vector<float> packed;
+  for (uint64_t panel = 0; panel < weight.packed.panel_count(); ++panel) {
+    const auto append_row = [&](auto&& value_at) {
+      for (uint64_t i = 0; i < weight.packed.WidthOf(panel); ++i) {
+        packed.push_back(
+            i < weight.packed.ColumnsOf(panel) ? value_at(panel * wire::kPanelColumns + i) : 0.0f);
+      }
+    };
+    if (!bias.empty()) append_row([&](size_t column) { return bias[column]; });
+    for (size_t step = 0; step < weight.packed.steps; ++step) {
+      append_row([&](size_t column) { return row_major[ElementAt(weight, step, column)]; });
+    }
+  }
+  weight.byte_count = packed.size() * sizeof(float);
+  AppendBytes(plaintext_, {reinterpret_cast<const uint8_t*>(packed.data()), weight.byte_count});
   plaintext_.resize((plaintext_.size() / wire::kWeightAlignment + 2) * wire::kWeightAlignment,
                     0xEE);
   return weight;

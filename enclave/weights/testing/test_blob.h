@@ -20,6 +20,11 @@ class TestBlob {
   WeightInfo Add(wire::ElementType type, std::vector<int64_t> shape, ByteSpan row_major,
                  PanelLayout layout, uint64_t panel_extent);
 
+  /// Appends a float32 tensor, given in row-major order, as a packed weight: element by element as
+  /// the format's description says. `bias` is empty or has one element a column.
+  WeightInfo AddPacked(std::vector<int64_t> shape, const std::vector<float>& row_major,
+                       const std::vector<float>& bias, PanelLayout layout);
+
   /// Seals what was added, once.
   void Seal();
 

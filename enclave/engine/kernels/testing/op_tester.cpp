@@ -86,13 +86,16 @@ Result<std::vector<Value>> OpTester::Execute(const std::vector<bool>& wants_outp
   std::vector<Tensor> activations(inputs_.size());
   std::vector<NodeInput> node_inputs(inputs_.size());
   for (size_t i = 0; i < inputs_.size(); ++i) {
-    const auto& [value, kind, panel_extent] = inputs_[i];
+    const auto& [value, kind, panel_extent, packed_layout, bias] = inputs_[i];
     if (kind == Kind::kAbsent) continue;
     if (kind == Kind::kActivation) {
       TRY(activations[i], ToTensor(value, *arena));
       node_inputs[i].activation = &activations[i];
     } else if (kind == Kind::kConstant || value.bytes.empty()) {
       node_inputs[i].constant = TensorView{value.type, value.shape, value.bytes};
+    } else if (kind == Kind::kPacked) {
+      infos[i] = blob.AddPacked(value.shape, value.Values<float>(), bias, packed_layout);
+      node_inputs[i].weight = &infos[i];
     } else {
       const auto layout =
           kind == Kind::kWeight ? weights::PanelLayout::kRows : weights::PanelLayout::kColumns;

@@ -92,6 +92,16 @@ class OpTester {
   OpTester& ColumnWeight(Shape shape, const std::vector<T>& values, uint64_t panel_extent = 0) {
     return AddInput({Value::Of<T>(std::move(shape), values), Kind::kColumnWeight, panel_extent});
   }
+  /// The next input, a matrix, as a weight in MATRIX_PANELS; `bias` is empty or has one a column.
+  OpTester& MatrixWeight(Shape shape, const std::vector<float>& values,
+                         const std::vector<float>& bias) {
+    return PackedWeight(std::move(shape), values, bias, weights::PanelLayout::kMatrixPanels);
+  }
+  /// The next input as a weight in any packed layout.
+  OpTester& PackedWeight(Shape shape, const std::vector<float>& values,
+                         const std::vector<float>& bias, weights::PanelLayout layout) {
+    return AddInput({Value::Of<float>(std::move(shape), values), Kind::kPacked, 0, layout, bias});
+  }
   /// The next input is left out.
   OpTester& NoInput() { return AddInput({{}, Kind::kAbsent}); }
 
@@ -117,11 +127,13 @@ class OpTester {
   OpTester& RunGraphWith(std::function<Result<std::vector<Value>>(const PreparedGraph&)> run);
 
  private:
-  enum class Kind { kActivation, kConstant, kWeight, kColumnWeight, kAbsent };
+  enum class Kind { kActivation, kConstant, kWeight, kColumnWeight, kPacked, kAbsent };
   struct TestInput {
     Value value;
     Kind kind = Kind::kActivation;
     uint64_t panel_extent = 0;
+    weights::PanelLayout layout = weights::PanelLayout::kRows;
+    std::vector<float> bias = {};
   };
 
   OpTester& AddInput(TestInput input);

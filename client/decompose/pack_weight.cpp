@@ -1,0 +1,122 @@
+#include "client/decompose/pack_weight.h"
+
+#include <cstring>
+#include <vector>
+
+#include "common/base/secret_bytes.h"
+
+namespace ephemeralml::decompose {
+namespace {
+
+constexpr size_t kRowsAtOnce = 64;
+
+class Packer {
+ public:
+  Packer(BlobWriter& writer, const PackSource& source)
+      : writer_(writer),
+        source_(source),
+        shape_(PackedShapeOf(source)),
+        rows_(kRowsAtOnce * wire::kPanelColumns * sizeof(float)) {
+    if (source.dims.size() == 4 || source.transposed) FindStepOffsets();
+  }
+
+  Done Run() {
+    for (uint64_t panel = 0; panel < shape_.panel_count(); ++panel) {
+      first_ = panel * wire::kPanelColumns;
+      columns_ = shape_.ColumnsOf(panel);
+      width_ = shape_.WidthOf(panel);
+      if (shape_.has_bias) TRY_OK(AppendBias());
+      for (uint64_t step = 0; step < shape_.steps; step += kRowsAtOnce) {
+        const size_t count = std::min<size_t>(kRowsAtOnce, shape_.steps - step);
+        std::memset(rows_.Fill().data(), 0, rows_.size());
+        if (step_offsets_.empty()) {
+          FillFromRows(step, count);
+        } else {
+          FillFromColumns(step, count);
+        }
+        TRY_OK(writer_.Append(rows_.Reveal().first(count * width_ * sizeof(float))));
+      }
+    }
+    return {};
+  }
+
+ private:
+  // Where in a column's own elements each step's factor lies: blocks of input channels, then taps,
+  // then the channels of the block. A transposed matrix is a kernel of one tap.
+  void FindStepOffsets() {
+    const bool is_kernel = source_.dims.size() == 4;
+    const auto channels = static_cast<uint64_t>(source_.dims[1]);
+    const auto taps =
+        is_kernel ? static_cast<uint64_t>(source_.dims[2] * source_.dims[3]) : uint64_t{1};
+    for (uint64_t block = 0; block < channels; block += wire::kLaneColumns) {
+      const uint64_t lanes = std::min(wire::kLaneColumns, channels - block);
+      for (uint64_t tap = 0; tap < taps; ++tap) {
+        for (uint64_t lane = 0; lane < lanes; ++lane) {
+          step_offsets_.push_back((block + lane) * taps + tap);
+        }
+      }
+    }
+  }
+
+  Done AppendBias() {
+    std::memset(rows_.Fill().data(), 0, width_ * sizeof(float));
+    std::memcpy(rows_.Fill().data(), source_.bias.data() + first_, columns_ * sizeof(float));
+    return writer_.Append(rows_.Reveal().first(width_ * sizeof(float)));
+  }
+
+  float ScaleOf(uint64_t column) const {
+    return source_.column_scale.empty() ? 1.0f : source_.column_scale[first_ + column];
+  }
+
+  // A matrix whose rows are the steps'.
+  void FillFromRows(uint64_t step, size_t count) {
+    auto* target = reinterpret_cast<float*>(rows_.Fill().data());
+    for (size_t row = 0; row < count; ++row, target += width_) {
+      const uint64_t at = (step + row) * shape_.columns + first_;
+      std::memcpy(target, source_.values.data() + at * sizeof(float), columns_ * sizeof(float));
+      if (source_.column_scale.empty()) continue;
+      for (uint64_t column = 0; column < columns_; ++column) target[column] *= ScaleOf(column);
+    }
+  }
+
+  void FillFromColumns(uint64_t step, size_t count) {
+    auto* target = reinterpret_cast<float*>(rows_.Fill().data());
+    for (uint64_t column = 0; column < columns_; ++column) {
+      const uint8_t* values =
+          source_.values.data() + (first_ + column) * shape_.steps * sizeof(float);
+      const float scale = ScaleOf(column);
+      for (size_t row = 0; row < count; ++row) {
+        float value;
+        std::memcpy(&value, values + step_offsets_[step + row] * sizeof(float), sizeof value);
+        target[row * width_ + column] = value * scale;
+      }
+    }
+  }
+
+  BlobWriter& writer_;
+  const PackSource& source_;
+  wire::PackedShape shape_;
+  SecretBytes rows_;
+  std::vector<uint64_t> step_offsets_;  // by step; empty if steps are the source's own rows
+  uint64_t first_ = 0;                  // of the panel: its first column
+  uint64_t columns_ = 0;
+  uint64_t width_ = 0;
+};
+
+}  // namespace
+
+wire::PackedShape PackedShapeOf(const PackSource& source) {
+  CHECK(source.dims.size() == 2 || source.dims.size() == 4);
+  uint64_t elements = 1;
+  for (const int64_t dim : source.dims) elements *= static_cast<uint64_t>(dim);
+  CHECK(elements > 0);
+  const bool columns_last = source.dims.size() == 2 && !source.transposed;
+  const auto columns = static_cast<uint64_t>(columns_last ? source.dims[1] : source.dims[0]);
+  return {.columns = columns, .steps = elements / columns, .has_bias = !source.bias.empty()};
+}
+
+Done AppendPacked(BlobWriter& writer, const PackSource& source) {
+  return Packer(writer, source).Run();
+}
+
+}  // namespace ephemeralml::decompose

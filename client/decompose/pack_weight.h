@@ -1,0 +1,29 @@
+#pragma once
+// Puts a weight into the order in which the enclave's kernels read it, panel by panel, on its way
+// into the blob. Format: docs/formats/weight_blob.md.
+
+#include <span>
+
+#include "client/decompose/blob_writer.h"
+#include "common/wire/packed_layout.h"
+
+namespace ephemeralml::decompose {
+
+/// A weight to be packed. Views what it is made from.
+struct PackSource {
+  /// float32, row-major, at any address: a matrix [K, N] (or [N, K]), or a convolution's kernel
+  /// [channels out, channels in, height, width].
+  ByteSpan values;
+  std::span<const int64_t> dims;
+  bool transposed = false;                   ///< a matrix given as [N, K]
+  std::span<const float> bias = {};          ///< one a column, or none
+  std::span<const float> column_scale = {};  ///< multiplied into each column; or none
+};
+
+/// Errors: none; a bug if there are neither two nor four dimensions, or one of them is 0.
+wire::PackedShape PackedShapeOf(const PackSource& source);
+
+/// Memory: 16 KiB, wiped. Errors: the writer's.
+Done AppendPacked(BlobWriter& writer, const PackSource& source);
+
+}  // namespace ephemeralml::decompose

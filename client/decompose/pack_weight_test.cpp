@@ -1,0 +1,123 @@
+#include "client/decompose/pack_weight.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace ephemeralml::decompose {
+namespace {
+
+// What a source is packed to, read back from the sealed blob.
+std::vector<float> Pack(const PackSource& source) {
+  const wire::PackedShape shape = PackedShapeOf(source);
+  const uint64_t bytes = shape.OffsetOf(shape.panel_count()) * sizeof(float);
+  const uint64_t chunks = *PaddedChunkCount(bytes);
+  SecretBytes secret(32);
+  const auto cipher = *crypto::BlobCipher::Create(secret, {}, chunks, wire::kChunkBytes);
+  Bytes sealed;
+  const auto sink = [&](ByteSpan part) -> Done {
+    AppendBytes(sealed, part);
+    return {};
+  };
+  BlobWriter writer(*cipher, sink, {});
+  EXPECT_TRUE(AppendPacked(writer, source).has_value());
+  EXPECT_TRUE(writer.Finish().has_value());
+  Bytes plain(chunks * wire::kChunkBytes);
+  for (uint64_t i = 0; i < chunks; ++i) {
+    const uint64_t sealed_bytes = cipher->sealed_chunk_bytes();
+    EXPECT_TRUE(cipher
+                    ->Open(wire::ChunkIndex(i),
+                           ByteSpan(sealed).subspan(i * sealed_bytes, sealed_bytes),
+                           MutableByteSpan(plain).subspan(i * wire::kChunkBytes, wire::kChunkBytes))
+                    .has_value());
+  }
+  std::vector<float> floats(bytes / sizeof(float));
+  std::memcpy(floats.data(), plain.data(), bytes);
+  return floats;
+}
+
+std::vector<float> Numbered(size_t count) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(i + 1);
+  return values;
+}
+
+ByteSpan AsSpan(const std::vector<float>& values) {
+  return {reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(float)};
+}
+
+TEST(PackWeight, MatrixGoesColumnBlockByColumnBlock) {
+  const std::vector<float> values = Numbered(70 * 130);
+  const std::vector<int64_t> dims = {70, 130};
+  const std::vector<float> packed = Pack({.values = AsSpan(values), .dims = dims});
+  ASSERT_EQ(packed.size(), 70u * (64 + 64 + 16));
+  for (size_t step = 0; step < 70; ++step) {
+    for (size_t column = 0; column < 144; ++column) {
+      const size_t panel = column / 64;
+      const size_t width = panel == 2 ? 16 : 64;
+      const float expected = column < 130 ? values[step * 130 + column] : 0.0f;
+      ASSERT_EQ(packed[panel * 64 * 70 + step * width + column % 64], expected);
+    }
+  }
+}
+
+TEST(PackWeight, TransposedMatrixIsPackedAsItsTranspose) {
+  const std::vector<float> values = Numbered(70 * 33);
+  std::vector<float> turned(values.size());
+  for (size_t i = 0; i < 70; ++i) {
+    for (size_t j = 0; j < 33; ++j) turned[j * 70 + i] = values[i * 33 + j];
+  }
+  const std::vector<int64_t> dims = {70, 33};
+  const std::vector<int64_t> turned_dims = {33, 70};
+  EXPECT_EQ(Pack({.values = AsSpan(values), .dims = dims}),
+            Pack({.values = AsSpan(turned), .dims = turned_dims, .transposed = true}));
+}
+
+TEST(PackWeight, BiasIsEachPanelsFirstRow) {
+  const std::vector<float> values = Numbered(2 * 80);
+  const std::vector<float> bias = Numbered(80);
+  const std::vector<int64_t> dims = {2, 80};
+  const std::vector<float> packed = Pack({.values = AsSpan(values), .dims = dims, .bias = bias});
+  ASSERT_EQ(packed.size(), 3u * 80);
+  for (size_t column = 0; column < 64; ++column) EXPECT_EQ(packed[column], bias[column]);
+  for (size_t column = 0; column < 16; ++column) {
+    EXPECT_EQ(packed[3 * 64 + column], bias[64 + column]);
+    EXPECT_EQ(packed[3 * 64 + 16 + column], values[64 + column]);
+  }
+}
+
+TEST(PackWeight, KernelGoesByChannelBlocksThenTapsThenChannels) {
+  const std::vector<float> values = Numbered(3 * 20 * 2 * 3);
+  const std::vector<int64_t> dims = {3, 20, 2, 3};
+  const std::vector<float> scale = {1, 10, 100};
+  const std::vector<float> packed =
+      Pack({.values = AsSpan(values), .dims = dims, .column_scale = scale});
+  ASSERT_EQ(packed.size(), 20u * 6 * 16);
+  size_t row = 0;
+  for (size_t block = 0; block < 20; block += 16) {
+    for (size_t tap = 0; tap < 6; ++tap) {
+      for (size_t lane = block; lane < std::min<size_t>(block + 16, 20); ++lane, ++row) {
+        for (size_t column = 0; column < 3; ++column) {
+          ASSERT_EQ(packed[row * 16 + column],
+                    values[(column * 20 + lane) * 6 + tap] * scale[column]);
+        }
+        for (size_t column = 3; column < 16; ++column) ASSERT_EQ(packed[row * 16 + column], 0.0f);
+      }
+    }
+  }
+}
+
+TEST(PackWeight, FiltersOfOneChannelGoTapByTap) {
+  const std::vector<float> values = Numbered(20 * 9);
+  const std::vector<int64_t> dims = {20, 1, 3, 3};
+  const std::vector<float> packed = Pack({.values = AsSpan(values), .dims = dims});
+  ASSERT_EQ(packed.size(), 9u * 32);
+  for (size_t tap = 0; tap < 9; ++tap) {
+    for (size_t channel = 0; channel < 20; ++channel) {
+      ASSERT_EQ(packed[tap * 32 + channel], values[channel * 9 + tap]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ephemeralml::decompose

@@ -1,0 +1,169 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "enclave/engine/kernels/testing/op_tester.h"
+
+namespace ephemeralml::engine::kernels {
+namespace {
+
+using testing::OpTester;
+
+std::vector<float> Random(const Shape& shape, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> values(-1, 1);
+  std::vector<float> result(*ElementCount(shape));
+  for (float& value : result) value = values(generator);
+  return result;
+}
+
+struct Sizes {
+  size_t batch = 1;
+  size_t heads = 1;
+  size_t queries = 1;
+  size_t keys = 1;
+  size_t columns = 1;        // of a head
+  size_t value_columns = 1;  // of a head
+};
+
+// The definition, in double precision. `mask` has a number for every score.
+std::vector<float> Attention(const Sizes& s, const std::vector<float>& q,
+                             const std::vector<float>& k, const std::vector<float>& v,
+                             const std::vector<float>& mask, double scale) {
+  std::vector<float> y;
+  for (size_t b = 0; b < s.batch; ++b) {
+    for (size_t i = 0; i < s.queries; ++i) {
+      for (size_t h = 0; h < s.heads; ++h) {
+        std::vector<double> weights;
+        double sum = 0;
+        for (size_t j = 0; j < s.keys; ++j) {
+          double score = 0;
+          for (size_t c = 0; c < s.columns; ++c) {
+            score += static_cast<double>(q[((b * s.queries + i) * s.heads + h) * s.columns + c]) *
+                     k[((b * s.keys + j) * s.heads + h) * s.columns + c];
+          }
+          const float m = mask[((b * s.heads + h) * s.queries + i) * s.keys + j];
+          weights.push_back(std::exp(score * scale + m));
+          sum += weights.back();
+        }
+        for (size_t c = 0; c < s.value_columns; ++c) {
+          double total = 0;
+          for (size_t j = 0; j < s.keys; ++j) {
+            total += weights[j] / sum * v[((b * s.keys + j) * s.heads + h) * s.value_columns + c];
+          }
+          y.push_back(static_cast<float>(total));
+        }
+      }
+    }
+  }
+  return y;
+}
+
+void ExpectAttention(const Sizes& s, const Shape& mask_shape) {
+  SCOPED_TRACE(::testing::Message()
+               << s.batch << " x " << s.heads << " heads, " << s.queries << " over " << s.keys
+               << ", " << s.columns << " and " << s.value_columns);
+  const auto size = [](size_t n) { return static_cast<int64_t>(n); };
+  const Shape q_shape = {size(s.batch), size(s.queries), size(s.heads * s.columns)};
+  const Shape k_shape = {size(s.batch), size(s.keys), size(s.heads * s.columns)};
+  const Shape v_shape = {size(s.batch), size(s.keys), size(s.heads * s.value_columns)};
+  const auto q = Random(q_shape, 1);
+  const auto k = Random(k_shape, 2);
+  const auto v = Random(v_shape, 3);
+  const float scale = 0.7f;
+  std::vector<float> mask;
+  std::vector<float> full(s.batch * s.heads * s.queries * s.keys, 0.0f);
+  if (!mask_shape.empty()) {
+    mask = Random(mask_shape, 4);
+    Shape padded(4 - mask_shape.size(), 1);
+    padded.insert(padded.end(), mask_shape.begin(), mask_shape.end());
+    for (size_t i = 0; i < full.size(); ++i) {
+      const size_t at[] = {i / (s.keys * s.queries * s.heads), i / (s.keys * s.queries) % s.heads,
+                           i / s.keys % s.queries, i % s.keys};
+      size_t index = 0;
+      for (size_t axis = 0; axis < 4; ++axis) {
+        index = index * static_cast<size_t>(padded[axis]) + (padded[axis] == 1 ? 0 : at[axis]);
+      }
+      full[i] = mask[index];
+    }
+  }
+  OpTester test("Attention", 1, "ephemeralml");
+  test.Attr("heads", static_cast<int>(s.heads)).Attr("scale", scale);
+  test.Input<float>(q_shape, q).Input<float>(k_shape, k).Input<float>(v_shape, v);
+  if (!mask_shape.empty()) test.Input<float>(mask_shape, mask);
+  test.ExpectOutput<float>({size(s.batch), size(s.queries), size(s.heads * s.value_columns)},
+                           Attention(s, q, k, v, full, scale))
+      .Tolerance(2e-6, 2e-6)
+      .Run();
+}
+
+TEST(Attention, EqualsItsDefinition) {
+  for (const size_t keys : {1, 3, 16, 17, 64, 65, 130}) {
+    for (const size_t queries : {1, 5, 24, 25, 49}) {
+      ExpectAttention({1, 2, queries, keys, 8, 8}, {});
+    }
+  }
+  for (const size_t columns : {1, 3, 16, 20, 32, 64, 80}) {
+    ExpectAttention({2, 3, 7, 33, columns, 16}, {});
+    ExpectAttention({2, 3, 7, 33, 16, columns}, {});
+  }
+}
+
+TEST(Attention, AddsAMaskThatBroadcasts) {
+  const Sizes sizes = {2, 3, 5, 20, 8, 8};
+  for (const Shape& shape : {Shape{20}, Shape{5, 20}, Shape{1, 20}, Shape{2, 1, 1, 20},
+                             Shape{1, 3, 1, 20}, Shape{3, 5, 20}, Shape{2, 3, 5, 20}}) {
+    ExpectAttention(sizes, shape);
+  }
+}
+
+TEST(Attention, MaskedKeysHaveNoWeight) {
+  OpTester("Attention", 1, "ephemeralml")
+      .Attr("heads", 1)
+      .Input<float>({1, 1, 1}, {1})
+      .Input<float>({1, 2, 1}, {5, 6})
+      .Input<float>({1, 2, 1}, {3, 1000})
+      .Input<float>({2}, {0, -10000})
+      .ExpectOutput<float>({1, 1, 1}, {3})
+      .Run();
+}
+
+TEST(Attention, Refuses) {
+  const auto test = [] {
+    OpTester t("Attention", 1, "ephemeralml");
+    t.Attr("heads", 2);
+    return t;
+  };
+  const std::vector<float> x(12);
+  test()
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 4, 3}, x)
+      .ExpectError("shape_invalid");
+  test()
+      .Input<float>({1, 4, 3}, x)
+      .Input<float>({1, 4, 3}, x)
+      .Input<float>({1, 4, 3}, x)
+      .ExpectError("shape_invalid");
+  test()
+      .Input<float>({3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .ExpectError("shape_invalid");
+  test()
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({2, 3}, {1, 2, 3, 4, 5, 6})
+      .ExpectError("shape_invalid");
+  OpTester("Attention", 1, "ephemeralml")
+      .Attr("heads", 0)
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .ExpectError("attribute_invalid");
+}
+
+}  // namespace
+}  // namespace ephemeralml::engine::kernels

@@ -1,0 +1,104 @@
+#include <algorithm>
+
+#include "enclave/engine/kernels/blocked.h"
+#include "enclave/engine/panels/panel_product.h"
+
+namespace ephemeralml::engine::kernels {
+namespace {
+
+/// Y = activation(conv(X, W) + bias + residual), W a packed weight that carries the bias.
+/// Shapes: X [N, ⌈C/16⌉, H, W, 16] or [N, C, H, W], W [M, C, kernel], residual and Y [N, ⌈M/16⌉,
+/// output, 16]; float32.
+/// Errors: kUnsupported `type_unsupported`; kMalformed `shape_invalid`, `input_invalid`,
+/// `topology_malformed`. Source: docs/decisions/0006-prepared-graphs.md.
+class PackedConv final : public Kernel {
+ public:
+  PackedConv(WindowAttributes window, panels::Epilogue epilogue)
+      : window_(std::move(window)), epilogue_(epilogue) {}
+
+  Done Run(KernelContext& context) const override {
+    TRY(const BlockedInput input, ReadBlockedInput(context, 0));
+    TRY_OK(RequireInput(context, 1));
+    TRY(const weights::PackedWeight weight, context.Packed(1, weights::PanelLayout::kConvPanels));
+    const Shape& kernel = weight.weight().shape;
+    const int64_t channels = kernel[1];
+    if (input.is_blocked ? input.blocks != BlocksOf(channels) : input.channels != channels) {
+      return ShapeInvalid("Conv: the weight is for another number of channels");
+    }
+    TRY(const Window window, SlideOver(input, window_, {kernel[2], kernel[3]}));
+    const Shape shape = {input.batch, BlocksOf(kernel[0]), window.output[1], window.output[2],
+                         kBlockLanes};
+    panels::Product product;
+    TRY(product.residual, ReadResidual(context, 2, shape));
+    TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape));
+    const std::span<float> y = output->MutableValues<float>();
+    if (y.empty()) return {};
+    TRY(const PaddedInput padded, Pad(context, 0, input, window));
+    const std::vector<panels::Segment> sum = SumOf(input, padded, window, channels);
+    product.left = padded.values;
+    product.result = y.data();
+    product.segments = sum;
+    product.epilogue = epilogue_;
+    Place(input, padded, window, shape, product);
+    return panels::MultiplyPacked(context.threads(), weight, product);
+  }
+
+ private:
+  // In the order of the weight's steps: blocks of input channels, then taps, then channels.
+  static std::vector<panels::Segment> SumOf(const BlockedInput& input, const PaddedInput& padded,
+                                            const Window& window, int64_t channels) {
+    std::vector<panels::Segment> sum;
+    const int64_t plane = padded.height * padded.width * input.pixel();
+    for (int64_t block = 0; block < channels; block += kBlockLanes) {
+      const int64_t lanes = std::min(kBlockLanes, channels - block);
+      for (int64_t row = 0; row < window.kernel[1]; ++row) {
+        for (int64_t column = 0; column < window.kernel[2]; ++column) {
+          const int64_t tap =
+              (row * window.dilation[1] * padded.width + column * window.dilation[2]) *
+              input.pixel();
+          if (input.is_blocked) {
+            sum.push_back({block / kBlockLanes * plane + tap, lanes});
+          } else {
+            for (int64_t lane = 0; lane < lanes; ++lane) {
+              sum.push_back({(block + lane) * plane + tap, 1});
+            }
+          }
+        }
+      }
+    }
+    return sum;
+  }
+
+  static void Place(const BlockedInput& input, const PaddedInput& padded, const Window& window,
+                    const Shape& output, panels::Product& product) {
+    const int64_t pixels = output[2] * output[3];
+    product.strides = {window.stride[2] * input.pixel(), kBlockLanes, pixels * kBlockLanes};
+    product.result_panel =
+        static_cast<int64_t>(wire::kPanelColumns) / kBlockLanes * pixels * kBlockLanes;
+    panels::Lines& lines = product.lines;
+    lines.images = input.batch;
+    lines.left_image = input.planes() * padded.height * padded.width * input.pixel();
+    lines.result_image = output[1] * pixels * kBlockLanes;
+    // Where each row of pixels follows the last one's end, a whole picture is one line.
+    const bool is_one_line =
+        window.kernel[1] * window.kernel[2] == 1 && window.stride[1] * window.stride[2] == 1;
+    lines.lines = is_one_line ? 1 : output[2];
+    lines.rows = is_one_line ? pixels : output[3];
+    lines.left_line = window.stride[1] * padded.width * input.pixel();
+    lines.result_line = output[3] * kBlockLanes;
+  }
+
+  WindowAttributes window_;
+  panels::Epilogue epilogue_;
+};
+
+}  // namespace
+
+MadeKernel MakePackedConv(const NodeSpec& node) {
+  TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 3}));
+  TRY(const panels::Epilogue epilogue, ReadEpilogue(node.attributes));
+  TRY(WindowAttributes window, WindowAttributes::Read(node.attributes));
+  return std::make_unique<PackedConv>(std::move(window), epilogue);
+}
+
+}  // namespace ephemeralml::engine::kernels

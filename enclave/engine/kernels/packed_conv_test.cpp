@@ -1,0 +1,184 @@
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "enclave/engine/kernels/testing/op_tester.h"
+
+namespace ephemeralml::engine::kernels {
+namespace {
+
+using testing::OpTester;
+
+std::vector<float> Random(const Shape& shape, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> values(-1, 1);
+  std::vector<float> result(*ElementCount(shape));
+  for (float& value : result) value = values(generator);
+  return result;
+}
+
+// [N, C, H, W] to [N, blocks, H, W, 16].
+std::vector<float> Block(const Shape& shape, const std::vector<float>& plain) {
+  const auto pixels = static_cast<size_t>(shape[2] * shape[3]);
+  const auto channels = static_cast<size_t>(shape[1]);
+  const size_t blocks = (channels + 15) / 16;
+  std::vector<float> blocked(static_cast<size_t>(shape[0]) * blocks * pixels * 16);
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const size_t pixel = i % pixels, channel = i / pixels % channels, image = i / pixels / channels;
+    blocked[((image * blocks + channel / 16) * pixels + pixel) * 16 + channel % 16] = plain[i];
+  }
+  return blocked;
+}
+
+Shape BlockedShape(const Shape& shape) {
+  return {shape[0], (shape[1] + 15) / 16, shape[2], shape[3], 16};
+}
+
+struct Case {
+  Shape x;
+  int64_t channels_out = 1;
+  std::vector<int64_t> kernel = {1, 1};
+  std::vector<int64_t> strides = {1, 1};
+  std::vector<int64_t> pads = {0, 0, 0, 0};
+  std::vector<int64_t> dilations = {1, 1};
+  bool depthwise = false;
+};
+
+OpTester& Window(OpTester& test, const Case& c) {
+  return test.Ints("kernel_shape", c.kernel)
+      .Ints("strides", c.strides)
+      .Ints("pads", c.pads)
+      .Ints("dilations", c.dilations);
+}
+
+// The prepared operator must give what ONNX's Conv gives on the plain tensors.
+void ExpectConv(const Case& c) {
+  SCOPED_TRACE(::testing::Message()
+               << "C " << c.x[1] << ", M " << c.channels_out << ", " << c.x[2] << "x" << c.x[3]
+               << ", kernel " << c.kernel[0] << "x" << c.kernel[1] << ", stride " << c.strides[0]);
+  const Shape w_shape = {c.channels_out, c.depthwise ? 1 : c.x[1], c.kernel[0], c.kernel[1]};
+  const std::vector<float> x = Random(c.x, 1), w = Random(w_shape, 2);
+  const std::vector<float> bias = Random({c.channels_out}, 3);
+  OpTester plain("Conv");
+  Window(plain, c).Attr("group", c.depthwise ? static_cast<int>(c.x[1]) : 1);
+  plain.Input<float>(c.x, x).Input<float>(w_shape, w).Input<float>({c.channels_out}, bias);
+  auto outputs = plain.Outputs();
+  ASSERT_TRUE(outputs.has_value()) << outputs.error().what;
+  const Shape y_shape = (*outputs)[0].shape;
+  const std::vector<float> y = Block(y_shape, (*outputs)[0].Values<float>());
+  const std::vector<float> residual = Block(y_shape, Random(y_shape, 4));
+  for (const bool blocked_input : {true, false}) {
+    if (c.depthwise && !blocked_input) continue;
+    for (const bool finish : {false, true}) {
+      std::vector<float> expected = y;
+      OpTester test(c.depthwise ? "DepthwiseConv" : "Conv", 1, "ephemeralml");
+      Window(test, c);
+      if (blocked_input) {
+        test.Input<float>(BlockedShape(c.x), Block(c.x, x));
+      } else {
+        test.Input<float>(c.x, x);
+      }
+      test.PackedWeight(
+          w_shape, w, bias,
+          c.depthwise ? weights::PanelLayout::kDepthwisePanels : weights::PanelLayout::kConvPanels);
+      if (finish) {
+        test.Input<float>(BlockedShape(y_shape), residual).Attr("activation", "Relu");
+        for (size_t i = 0; i < expected.size(); ++i) {
+          expected[i] = std::max(expected[i] + residual[i], 0.0f);
+        }
+      }
+      test.Tolerance(3e-5, 1e-5).ExpectOutput<float>(BlockedShape(y_shape), expected).Run();
+    }
+  }
+}
+
+TEST(PackedConv, EqualsConvOfOneTap) {
+  for (const int64_t channels : {1, 3, 16, 24, 100}) {
+    for (const int64_t out : {1, 16, 40, 64, 130}) {
+      ExpectConv({.x = {2, channels, 5, 7}, .channels_out = out});
+    }
+  }
+  ExpectConv({.x = {1, 20, 9, 8}, .channels_out = 33, .strides = {2, 3}});
+  ExpectConv({.x = {1, 20, 3, 3}, .channels_out = 33, .pads = {1, 1, 1, 1}});
+}
+
+TEST(PackedConv, EqualsConvOfManyTaps) {
+  for (const int64_t size : {3, 6, 7, 14, 20}) {
+    ExpectConv(
+        {.x = {1, 40, size, size}, .channels_out = 70, .kernel = {3, 3}, .pads = {1, 1, 1, 1}});
+  }
+  ExpectConv({.x = {2, 3, 21, 17},
+              .channels_out = 20,
+              .kernel = {7, 5},
+              .strides = {2, 1},
+              .pads = {3, 0, 1, 2}});
+  ExpectConv({.x = {1, 17, 12, 12},
+              .channels_out = 64,
+              .kernel = {3, 2},
+              .pads = {2, 1, 0, 1},
+              .dilations = {2, 3}});
+}
+
+TEST(PackedConv, SumsOverSeveralPieces) {
+  ExpectConv({.x = {1, 130, 6, 6}, .channels_out = 70, .kernel = {3, 3}, .pads = {1, 1, 1, 1}});
+}
+
+TEST(PackedConv, FiltersEveryChannelAlone) {
+  for (const int64_t channels : {1, 16, 30, 64, 150}) {
+    ExpectConv({.x = {2, channels, 9, 11},
+                .channels_out = channels,
+                .kernel = {3, 3},
+                .strides = {1, 2},
+                .pads = {1, 1, 1, 1},
+                .depthwise = true});
+  }
+  ExpectConv({.x = {1, 20, 30, 9},
+              .channels_out = 20,
+              .kernel = {5, 1},
+              .dilations = {2, 1},
+              .depthwise = true});
+}
+
+TEST(PackedConv, TakesEmptyBatches) {
+  OpTester("Conv", 1, "ephemeralml")
+      .Input<float>({0, 1, 4, 4, 16}, {})
+      .PackedWeight({2, 16, 1, 1}, std::vector<float>(32), {}, weights::PanelLayout::kConvPanels)
+      .ExpectOutput<float>({0, 1, 4, 4, 16}, {})
+      .Run();
+}
+
+TEST(PackedConv, Refuses) {
+  const auto conv = [] { return OpTester("Conv", 1, "ephemeralml"); };
+  const std::vector<float> x(2 * 4 * 4 * 16), w(20 * 9);
+  const auto layout = weights::PanelLayout::kConvPanels;
+  // The weight is for another number of channels.
+  conv()
+      .Input<float>({1, 1, 4, 4, 16}, std::vector<float>(256))
+      .PackedWeight({1, 20, 3, 3}, w, {}, layout)
+      .ExpectError("shape_invalid");
+  // The kernel doesn't fit.
+  conv()
+      .Input<float>({1, 2, 1, 16, 16}, x)
+      .PackedWeight({1, 20, 3, 3}, w, {}, layout)
+      .ExpectError("shape_invalid");
+  conv()
+      .Input<float>({1, 2, 4, 8, 8}, x)
+      .PackedWeight({1, 20, 3, 3}, w, {}, layout)
+      .ExpectError("shape_invalid");
+  conv()
+      .Input<float>({1, 2, 4, 4, 16}, x)
+      .PackedWeight({1, 20, 3, 3}, w, {}, layout)
+      .Input<float>({1, 1, 4, 4, 16}, std::vector<float>(256))
+      .ExpectError("shape_invalid");
+  conv()
+      .Input<float>({1, 2, 4, 4, 16}, x)
+      .Weight<float>({1, 20, 3, 3}, w)
+      .ExpectError("topology_malformed");
+  OpTester("DepthwiseConv", 1, "ephemeralml")
+      .Input<float>({1, 2, 4, 4, 16}, x)
+      .PackedWeight({1, 20, 3, 3}, w, {}, layout)
+      .ExpectError("topology_malformed");
+}
+
+}  // namespace
+}  // namespace ephemeralml::engine::kernels

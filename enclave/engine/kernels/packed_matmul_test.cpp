@@ -1,0 +1,92 @@
+#include <gtest/gtest.h>
+
+#include "enclave/engine/kernels/testing/op_tester.h"
+
+namespace ephemeralml::engine::kernels {
+namespace {
+
+using testing::OpTester;
+
+const std::vector<float> kA = {1, 2, 3, 4, 5, 6};  // [2, 3]
+const std::vector<float> kB = {1, 0, 2, 1, 1, 0};  // [3, 2]
+const std::vector<float> kBias = {10, -20};
+// kA · kB = {8, 2, 20, 5}
+
+OpTester MatMul() { return OpTester("MatMul", 1, "ephemeralml"); }
+
+TEST(PackedMatMul, AddsBiasAndResidualThenActivates) {
+  MatMul()
+      .Input<float>({2, 3}, kA)
+      .MatrixWeight({3, 2}, kB, kBias)
+      .Input<float>({2, 2}, {1, 1, 100, 1})
+      .Attr("activation", "Relu")
+      .ExpectOutput<float>({2, 2}, {19, 0, 130, 0})
+      .Run();
+}
+
+TEST(PackedMatMul, TakesAnyLeadingAxes) {
+  MatMul()
+      .Input<float>({2, 1, 1, 3}, kA)
+      .MatrixWeight({3, 2}, kB, {})
+      .ExpectOutput<float>({2, 1, 1, 2}, {8, 2, 20, 5})
+      .Run();
+  MatMul()
+      .Input<float>({3}, {1, 2, 3})
+      .MatrixWeight({3, 2}, kB, {})
+      .ExpectOutput<float>({2}, {8, 2})
+      .Run();
+  MatMul()
+      .Input<float>({0, 3}, {})
+      .MatrixWeight({3, 2}, kB, {})
+      .ExpectOutput<float>({0, 2}, {})
+      .Run();
+}
+
+TEST(PackedMatMul, ReadsActivationsParameters) {
+  MatMul()
+      .Input<float>({2, 3}, kA)
+      .MatrixWeight({3, 2}, kB, {})
+      .Attr("activation", "Clip")
+      .Attr("activation_alpha", 3.0f)
+      .Attr("activation_beta", 10.0f)
+      .ExpectOutput<float>({2, 2}, {8, 3, 10, 5})
+      .Run();
+}
+
+TEST(PackedMatMul, Refuses) {
+  MatMul()
+      .Input<float>({2, 4}, std::vector<float>(8))
+      .MatrixWeight({3, 2}, kB, {})
+      .ExpectError("shape_invalid");
+  MatMul().Input<float>({}, {1}).MatrixWeight({3, 2}, kB, {}).ExpectError("shape_invalid");
+  MatMul()
+      .Input<float>({2, 3}, kA)
+      .MatrixWeight({3, 2}, kB, {})
+      .Input<float>({2}, {1, 1})
+      .ExpectError("shape_invalid");
+  MatMul().Input<float>({2, 3}, kA).Weight<float>({3, 2}, kB).ExpectError("topology_malformed");
+  MatMul().Input<float>({2, 3}, kA).Input<float>({3, 2}, kB).ExpectError("topology_malformed");
+  MatMul()
+      .Input<double>({2, 3}, {1, 2, 3, 4, 5, 6})
+      .MatrixWeight({3, 2}, kB, {})
+      .ExpectError("type_unsupported");
+  MatMul()
+      .Input<float>({2, 3}, kA)
+      .MatrixWeight({3, 2}, kB, {})
+      .Attr("activation", "Softmax")
+      .ExpectError("attribute_invalid");
+}
+
+TEST(PackedWeight, IsRefusedByOperatorsThatDontTakeIt) {
+  OpTester("Add")
+      .Input<float>({3, 2}, kB)
+      .MatrixWeight({3, 2}, kB, {})
+      .ExpectError("topology_malformed");
+  OpTester("MatMul")
+      .Input<float>({2, 3}, kA)
+      .MatrixWeight({3, 2}, kB, {})
+      .ExpectError("topology_malformed");
+}
+
+}  // namespace
+}  // namespace ephemeralml::engine::kernels

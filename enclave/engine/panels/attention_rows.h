@@ -1,0 +1,19 @@
+#pragma once
+// The vector loops of attention that aren't products. Made once for each kind of vector unit.
+
+#include <cstdint>
+
+namespace ephemeralml::engine::panels {
+
+/// to [columns, rows] = the transpose of from [rows, columns]. Strides in floats.
+void Transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
+               int64_t to_stride);
+
+/// scores[i] = e to the (scale * scores[i] + mask[i] - the most of these); returns their sum.
+/// `mask` may be null. `count` is positive.
+float ExponentiateRow(float* scores, int64_t count, float scale, const float* mask);
+
+/// values[i] *= factor.
+void ScaleRow(float* values, int64_t count, float factor);
+
+}  // namespace ephemeralml::engine::panels

@@ -1,0 +1,55 @@
+#include "enclave/engine/panels/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "enclave/engine/panels/attention_rows.h"
+
+namespace ephemeralml::engine::panels {
+namespace {
+
+TEST(Transpose, TurnsAnyShape) {
+  for (const int64_t rows : {1, 3, 4, 5, 16, 18}) {
+    for (const int64_t columns : {1, 2, 4, 7, 12, 17}) {
+      std::vector<float> from(static_cast<size_t>(rows * (columns + 2)));
+      for (size_t i = 0; i < from.size(); ++i) from[i] = static_cast<float>(i);
+      std::vector<float> to(static_cast<size_t>(columns * (rows + 3)), -1.0f);
+      Transpose(from.data(), columns + 2, rows, columns, to.data(), rows + 3);
+      for (int64_t column = 0; column < columns; ++column) {
+        for (int64_t row = 0; row < rows + 3; ++row) {
+          const float expected =
+              row < rows ? from[static_cast<size_t>(row * (columns + 2) + column)] : -1.0f;
+          ASSERT_EQ(to[static_cast<size_t>(column * (rows + 3) + row)], expected);
+        }
+      }
+    }
+  }
+}
+
+TEST(ExponentiateRow, IsStableAndSumsWhatItLeaves) {
+  for (const size_t count : {1, 7, 16, 33}) {
+    std::vector<float> scores(count + 16, 5000.0f);
+    std::vector<float> mask(count);
+    for (size_t i = 0; i < count; ++i) {
+      scores[i] = 1000.0f + static_cast<float>(i % 5);
+      mask[i] = static_cast<float>(i % 3);
+    }
+    const std::vector<float> before = scores;
+    const float sum =
+        ExponentiateRow(scores.data(), static_cast<int64_t>(count), 0.5f, mask.data());
+    double most = -1e30;
+    for (size_t i = 0; i < count; ++i) most = std::max(most, 0.5 * before[i] + mask[i]);
+    double expected_sum = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const double expected = std::exp(0.5 * before[i] + mask[i] - most);
+      expected_sum += expected;
+      EXPECT_NEAR(scores[i], expected, 1e-6);
+    }
+    EXPECT_NEAR(sum, expected_sum, 1e-5);
+    for (size_t i = count; i < scores.size(); ++i) EXPECT_EQ(scores[i], 5000.0f);
+  }
+}
+
+}  // namespace
+}  // namespace ephemeralml::engine::panels

@@ -1,0 +1,40 @@
+#pragma once
+// Products of activations with a packed weight, on all threads: each opens its share of the panels,
+// piece by piece, multiplies, wipes, goes on. Nothing of a weight lies open but a piece a thread.
+
+#include "enclave/engine/base/threads.h"
+#include "enclave/engine/panels/panel_tile.h"
+#include "enclave/weights/panel_reader.h"
+
+namespace ephemeralml::engine::panels {
+
+/// The rows of a product: `images` times `lines` lines of `rows` rows each. Distances in floats; a
+/// matrix is one line.
+struct Lines {
+  int64_t images = 1;
+  int64_t lines = 1;
+  int64_t rows = 0;
+  int64_t left_image = 0;  ///< from one image's first row to the next one's
+  int64_t left_line = 0;   ///< from one line's first row to the next one's
+  int64_t result_image = 0;
+  int64_t result_line = 0;
+};
+
+/// What is multiplied. Everything is laid out as `lines` and `strides` say; the columns of panel p
+/// begin `p * result_panel` floats into the result.
+struct Product {
+  const float* left = nullptr;
+  float* result = nullptr;
+  const float* residual = nullptr;  ///< laid out as the result, or null
+  Lines lines;
+  Strides strides;
+  int64_t result_panel = 0;
+  std::span<const Segment> segments;  ///< of a row's sum; their steps are the weight's
+  Epilogue epilogue;
+};
+
+/// result = epilogue(left · weight + bias + residual). Not from within a parallel region.
+/// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.
+Done MultiplyPacked(Threads& threads, const weights::PackedWeight& weight, const Product& product);
+
+}  // namespace ephemeralml::engine::panels

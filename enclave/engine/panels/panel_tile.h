@@ -1,0 +1,88 @@
+#pragma once
+// The innermost loops of every product with a packed weight: rows of activations times one open
+// piece of a panel. Made once for each kind of vector unit; the processor's own is chosen at run
+// time. Nothing here opens, wipes, allocates or fails.
+
+#include <cstdint>
+#include <span>
+
+#include "common/base/bytes.h"
+
+namespace ephemeralml::engine::panels {
+
+enum class Activation : uint8_t {
+  kNone,
+  kRelu,
+  kGelu,
+  kSigmoid,
+  kTanh,
+  kHardSwish,
+  kLeakyRelu,    ///< alpha: the slope below 0
+  kHardSigmoid,  ///< max(0, min(1, alpha x + beta))
+  kClip,         ///< to [alpha, beta]
+};
+
+struct Epilogue {
+  Activation activation = Activation::kNone;
+  float alpha = 0;
+  float beta = 0;
+};
+
+/// Consecutive terms of a sum, of which the first lies `offset` floats after its row's begin.
+struct Segment {
+  int64_t offset = 0;
+  int64_t steps = 0;
+};
+
+/// What is open of a panel: weights for some of the sum's steps.
+struct Piece {
+  const float* weights = nullptr;  ///< [the segments' steps, width]
+  int64_t weights_stride = 0;      ///< floats from one step's weights to the next one's
+  const float* bias = nullptr;     ///< [width], or null; used with the first piece
+  std::span<const Segment> segments;
+  int64_t width = 0;    ///< 16, 32, 48 or 64
+  int64_t columns = 0;  ///< of the result: at most `width`
+  bool is_first = false;
+  bool is_last = false;
+};
+
+/// Distances in floats.
+struct Strides {
+  int64_t left = 0;          ///< from one row's begin to the next one's
+  int64_t result = 0;        ///< from one row of the result to the next
+  int64_t result_lanes = 0;  ///< from 16 columns of the result to the next 16
+};
+
+/// Rows that lie evenly spaced, in the left operand and in the result.
+struct Rows {
+  const float* left = nullptr;
+  float* result = nullptr;
+  const float* residual = nullptr;  ///< laid out as the result, or null; added with the last piece
+  int64_t count = 0;
+};
+
+/// result (+)= left · weights; after the last piece also residual and epilogue. Meanwhile brings
+/// `upcoming` into the cache. Sums of partial pieces stand in the result.
+void MultiplyPiece(const Piece& piece, const Strides& strides, const Rows& rows,
+                   const Epilogue& epilogue, ByteSpan upcoming);
+
+/// What MultiplyPiece does after the last piece, for results made otherwise: adds the residual and
+/// applies the epilogue, in place. `rows.left` isn't read.
+void FinishRows(const Strides& strides, const Rows& rows, int64_t columns,
+                const Epilogue& epilogue);
+
+/// A row of pixels of a convolution in which every channel has a filter of its own, 16 channels at
+/// a time: result[i] = bias + the sum over taps of weights[tap] · left[i · left_step + taps[tap]].
+struct FilterRow {
+  const float* left = nullptr;
+  int64_t left_step = 0;  ///< floats from one result pixel's input to the next one's
+  std::span<const int64_t> taps;
+  const float* weights = nullptr;  ///< [taps, weights_stride], of which 16 are used
+  int64_t weights_stride = 0;
+  const float* bias = nullptr;  ///< [16], or null
+  float* result = nullptr;      ///< [pixels, 16]
+  int64_t pixels = 0;
+};
+void ApplyFilters(const FilterRow& row);
+
+}  // namespace ephemeralml::engine::panels

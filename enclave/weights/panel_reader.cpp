@@ -1,0 +1,107 @@
+#include "enclave/weights/panel_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace ephemeralml::weights {
+
+PanelReader::PanelReader(const SealedModel& model, Ledger& ledger, ArenaBlock window,
+                         uint64_t begin, uint64_t end)
+    : model_(&model),
+      ledger_(&ledger),
+      window_(std::move(window)),
+      next_chunk_(begin / model.cipher->chunk_bytes()),
+      end_(end),
+      skip_(begin % model.cipher->chunk_bytes()) {}
+
+PanelReader::PanelReader(PanelReader&& other) noexcept
+    : model_(other.model_),
+      ledger_(other.ledger_),
+      window_(std::move(other.window_)),
+      next_chunk_(other.next_chunk_),
+      end_(other.end_),
+      skip_(other.skip_),
+      piece_(std::exchange(other.piece_, 0)),
+      filled_(std::exchange(other.filled_, 0)),
+      opened_at_(other.opened_at_),
+      filled_at_(other.filled_at_) {}
+
+PanelReader::~PanelReader() {
+  piece_ = filled_;
+  WipePiece();
+}
+
+// What was opened beyond the piece moves to the window's front.
+void PanelReader::WipePiece() {
+  if (piece_ == 0) return;
+  uint8_t* front = window_.bytes().data();
+  const size_t rest = filled_ - piece_;
+  std::memmove(front, front + piece_, rest);
+  Wipe({front + rest, piece_});
+  const Clock::time_point now = Clock::now();
+  ledger_->Wiped(piece_, now - opened_at_);
+  filled_ = rest;
+  piece_ = 0;
+  opened_at_ = filled_at_;  // a rest is of the newest chunk
+}
+
+Result<ByteSpan> PanelReader::Next(uint64_t bytes) {
+  WipePiece();
+  TRY_OK(OpenUntil(bytes));
+  piece_ = bytes;
+  return window_.bytes().first(bytes);
+}
+
+Done PanelReader::OpenUntil(uint64_t bytes) {
+  if (filled_ >= bytes) return {};
+  filled_at_ = Clock::now();
+  if (filled_ == 0) opened_at_ = filled_at_;
+  const size_t chunk_bytes = model_->cipher->chunk_bytes();
+  while (filled_ < bytes) {
+    CHECK(next_chunk_ * chunk_bytes < end_);
+    const MutableByteSpan target = window_.bytes().subspan(filled_, chunk_bytes);
+    ledger_->Opened(chunk_bytes);
+    const Done opened = OpenChunk(*model_, next_chunk_, target, *ledger_);
+    if (!opened) {
+      ledger_->Wiped(chunk_bytes, {});
+      return opened.error();
+    }
+    ++next_chunk_;
+    filled_ += chunk_bytes;
+    if (skip_ == 0) continue;
+    piece_ = std::exchange(skip_, 0);
+    WipePiece();
+  }
+  return {};
+}
+
+ByteSpan PanelReader::Upcoming() const {
+  const uint64_t sealed_bytes = model_->cipher->sealed_chunk_bytes();
+  const uint64_t chunks =
+      (end_ + model_->cipher->chunk_bytes() - 1) / model_->cipher->chunk_bytes();
+  const uint64_t begin =
+      std::min<uint64_t>(next_chunk_ * sealed_bytes, model_->sealed_chunks.size());
+  const uint64_t end =
+      std::clamp<uint64_t>(chunks * sealed_bytes, begin, model_->sealed_chunks.size());
+  return model_->sealed_chunks.subspan(begin, end - begin);
+}
+
+PackedWeight::PackedWeight(const SealedModel& model, const WeightInfo& weight, Arena& arena,
+                           Ledger& ledger)
+    : model_(&model), weight_(&weight), arena_(&arena), ledger_(&ledger) {
+  CHECK(IsPacked(weight.layout));
+}
+
+Result<PanelReader> PackedWeight::Read(uint64_t first_panel, uint64_t last_panel,
+                                       uint64_t largest_piece) const {
+  CHECK(first_panel <= last_panel && last_panel <= shape().panel_count());
+  const uint64_t element_bytes = wire::ElementBytes(weight_->type);
+  const uint64_t begin = weight_->offset + shape().OffsetOf(first_panel) * element_bytes;
+  const uint64_t end = weight_->offset + shape().OffsetOf(last_panel) * element_bytes;
+  // Before the first piece and after each one, parts of a chunk may lie beside it.
+  TRY(ArenaBlock window, arena_->Allocate(largest_piece + 2 * model_->cipher->chunk_bytes()));
+  return PanelReader(*model_, *ledger_, std::move(window), begin, end);
+}
+
+}  // namespace ephemeralml::weights

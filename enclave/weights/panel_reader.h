@@ -1,0 +1,68 @@
+#pragma once
+// Reads a run of a packed weight's panels in their order, a piece at a time: each piece is open
+// from its Next() to the one after it, in a window that stays in the processor's cache. Chunks
+// straddle pieces; what a chunk holds beyond a piece waits in the window, and each chunk is opened
+// once.
+
+#include "enclave/weights/panel_stream.h"
+
+namespace ephemeralml::weights {
+
+/// Wiped on destruction. Move-only. Threads: one at a time; several readers of one weight may run.
+class PanelReader {
+ public:
+  PanelReader(PanelReader&& other) noexcept;
+  PanelReader& operator=(PanelReader&&) = delete;
+  ~PanelReader();
+
+  /// The next `bytes` of the run, at most `largest_piece`; wipes what was read before. Every chunk
+  /// that it touches is authenticated first. A bug to read past the run's end.
+  /// Errors: kUnauthentic `weights_unauthentic`.
+  Result<ByteSpan> Next(uint64_t bytes);
+
+  /// The sealed bytes that the following Next() will open first: to be fetched into the cache in
+  /// time, never to be read otherwise. Its second part may be shorter than what a piece takes.
+  ByteSpan Upcoming() const;
+
+ private:
+  friend class PackedWeight;
+  using Clock = std::chrono::steady_clock;
+
+  PanelReader(const SealedModel& model, Ledger& ledger, ArenaBlock window, uint64_t begin,
+              uint64_t end);
+  void WipePiece();
+  Done OpenUntil(uint64_t bytes);
+
+  const SealedModel* model_;
+  Ledger* ledger_;
+  ArenaBlock window_;
+  uint64_t next_chunk_;
+  uint64_t end_;                 // of the run, in the plaintext stream
+  uint64_t skip_;                // plaintext of the first chunk before the run's begin
+  size_t piece_ = 0;             // bytes of the window that the last piece took
+  size_t filled_ = 0;            // bytes of the window that are open
+  Clock::time_point opened_at_;  // when the oldest open byte was
+  Clock::time_point filled_at_;  // when the newest chunk was
+};
+
+/// A packed weight of one request. Threads: several may make readers.
+class PackedWeight {
+ public:
+  /// A bug if the weight isn't packed.
+  PackedWeight(const SealedModel& model, const WeightInfo& weight, Arena& arena, Ledger& ledger);
+
+  const WeightInfo& weight() const { return *weight_; }
+  const wire::PackedShape& shape() const { return weight_->packed; }
+
+  /// Reads the panels from `first_panel` on, to the end of the weight at most.
+  /// Errors: kOverLimit `session_memory_exceeded`.
+  Result<PanelReader> Read(uint64_t first_panel, uint64_t last_panel, uint64_t largest_piece) const;
+
+ private:
+  const SealedModel* model_;
+  const WeightInfo* weight_;
+  Arena* arena_;
+  Ledger* ledger_;
+};
+
+}  // namespace ephemeralml::weights

@@ -1,0 +1,158 @@
+#include "enclave/weights/panel_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "enclave/weights/testing/test_blob.h"
+
+namespace ephemeralml::weights {
+namespace {
+
+using testing::TestBlob;
+
+constexpr size_t kArenaBytes = size_t{64} << 20;
+
+// A packed matrix [300, 150] with biases between two other weights, so that neither of its ends is
+// a chunk's.
+struct Fixture {
+  Fixture() : arena(*Arena::Create(kArenaBytes)) {
+    std::vector<float> values(300 * 150);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+    std::vector<float> bias(150);
+    for (size_t i = 0; i < bias.size(); ++i) bias[i] = -1.0f - static_cast<float>(i);
+    const Bytes other(20'000, 0xAB);
+    blob.Add(wire::ElementType::kUint8, {20'000}, other, PanelLayout::kRows, 0);
+    weight = blob.AddPacked({300, 150}, values, bias, PanelLayout::kMatrixPanels);
+    blob.Add(wire::ElementType::kUint8, {20'000}, other, PanelLayout::kRows, 0);
+    blob.Seal();
+    model = blob.model();
+  }
+
+  PackedWeight Weight() { return {model, weight, *arena, ledger}; }
+
+  void ExpectAllWiped() const {
+    EXPECT_EQ(arena->bytes_in_use(), 0u);
+    EXPECT_EQ(ledger.Read().bytes_opened, ledger.Read().bytes_wiped);
+  }
+
+  std::unique_ptr<Arena> arena;
+  TestBlob blob;
+  Ledger ledger;
+  WeightInfo weight;
+  SealedModel model;
+};
+
+// What element (row, column) of the fixture's matrix, biases as row 0, must be.
+float Expected(size_t row, size_t column) {
+  return row == 0 ? -1.0f - static_cast<float>(column)
+                  : static_cast<float>((row - 1) * 150 + column);
+}
+
+void ExpectPanels(PanelReader& reader, size_t first, size_t last, size_t rows_at_once) {
+  for (size_t panel = first; panel < last; ++panel) {
+    const size_t width = panel == 2 ? 32 : 64;  // 150 = 64 + 64 + 22
+    for (size_t row = 0; row < 301;) {
+      const size_t count = std::min<size_t>(rows_at_once, 301 - row);
+      const auto open = reader.Next(count * width * sizeof(float));
+      ASSERT_TRUE(open.has_value()) << open.error().reason;
+      const auto* values = reinterpret_cast<const float*>(open->data());
+      for (size_t i = 0; i < count * width; ++i) {
+        const size_t column = panel * 64 + i % width;
+        ASSERT_EQ(values[i], column < 150 ? Expected(row + i / width, column) : 0.0f);
+      }
+      row += count;
+    }
+  }
+}
+
+TEST(PanelReader, GivesPanelsInOrderWhateverThePieces) {
+  for (const size_t rows : {1, 7, 64, 300, 301}) {
+    Fixture f;
+    {
+      auto reader = f.Weight().Read(0, 3, rows * 64 * sizeof(float));
+      ASSERT_TRUE(reader.has_value());
+      ExpectPanels(*reader, 0, 3, rows);
+    }
+    f.ExpectAllWiped();
+  }
+}
+
+TEST(PanelReader, BeginsAtAnyPanel) {
+  Fixture f;
+  {
+    auto reader = f.Weight().Read(1, 2, 301 * 64 * sizeof(float));
+    ASSERT_TRUE(reader.has_value());
+    ExpectPanels(*reader, 1, 2, 301);
+  }
+  f.ExpectAllWiped();
+}
+
+TEST(PanelReader, OpensEachChunkOnce) {
+  Fixture f;
+  {
+    auto reader = f.Weight().Read(0, 3, 7 * 64 * sizeof(float));
+    ASSERT_TRUE(reader.has_value());
+    ExpectPanels(*reader, 0, 3, 7);
+  }
+  const uint64_t first = f.weight.offset / f.blob.chunk_bytes();
+  const uint64_t last = (f.weight.offset + f.weight.byte_count - 1) / f.blob.chunk_bytes();
+  EXPECT_EQ(f.ledger.Read().chunks_opened, last - first + 1);
+}
+
+TEST(PanelReader, WipesEachPieceBeforeTheNext) {
+  Fixture f;
+  auto reader = f.Weight().Read(0, 1, 100 * 64 * sizeof(float));
+  ASSERT_TRUE(reader.has_value());
+  const ByteSpan first = *reader->Next(100 * 64 * sizeof(float));
+  const ByteSpan second = *reader->Next(16 * 64 * sizeof(float));
+  // What the second doesn't cover must be zeros, or the rest of an open chunk.
+  const size_t beyond = second.size() + f.blob.chunk_bytes();
+  EXPECT_TRUE(std::ranges::all_of(first.subspan(beyond), [](uint8_t b) { return b == 0; }));
+}
+
+TEST(PanelReader, HasLittleOpenAtOnce) {
+  Fixture f;
+  const size_t piece = 20 * 64 * sizeof(float);
+  {
+    auto reader = f.Weight().Read(0, 3, piece);
+    ExpectPanels(*reader, 0, 3, 20);
+  }
+  EXPECT_LE(f.ledger.Read().peak_plaintext_bytes, piece + 2 * f.blob.chunk_bytes());
+}
+
+TEST(PanelReader, RefusesAFlippedBitInAnyChunk) {
+  Fixture f;
+  const uint64_t first = f.weight.offset / f.blob.chunk_bytes();
+  const uint64_t last = (f.weight.offset + f.weight.byte_count - 1) / f.blob.chunk_bytes();
+  for (uint64_t chunk = first; chunk <= last; ++chunk) {
+    const size_t at = chunk * (f.blob.chunk_bytes() + wire::kTagBytes) + 5;
+    f.blob.sealed()[at] ^= 0x10;
+    {
+      auto reader = f.Weight().Read(0, 3, 301 * 64 * sizeof(float));
+      ASSERT_TRUE(reader.has_value());
+      Result<ByteSpan> open = ByteSpan();
+      for (size_t panel = 0; panel < 3 && open.has_value(); ++panel) {
+        open = reader->Next(301 * (panel == 2 ? 32 : 64) * sizeof(float));
+      }
+      ASSERT_FALSE(open.has_value()) << "chunk " << chunk;
+      EXPECT_EQ(open.error().reason, "weights_unauthentic");
+    }
+    f.ExpectAllWiped();
+    f.blob.sealed()[at] ^= 0x10;
+  }
+}
+
+TEST(PanelReader, UpcomingIsWhatTheNextPieceOpens) {
+  Fixture f;
+  auto reader = f.Weight().Read(0, 3, 301 * 64 * sizeof(float));
+  const ByteSpan upcoming = reader->Upcoming();
+  const uint64_t first = f.weight.offset / f.blob.chunk_bytes();
+  EXPECT_EQ(upcoming.data(),
+            f.model.sealed_chunks.data() + first * (f.blob.chunk_bytes() + wire::kTagBytes));
+  ASSERT_TRUE(reader->Next(16).has_value());
+  EXPECT_EQ(reader->Upcoming().data(), upcoming.data() + f.blob.chunk_bytes() + wire::kTagBytes);
+}
+
+}  // namespace
+}  // namespace ephemeralml::weights
