@@ -10,7 +10,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import ort from 'onnxruntime-node';
-import {decodeFloatNpy, encodeNpz} from './npz.mjs';
+import {decodeNpy, encodeNpz} from './npz.mjs';
 import {seededPictures, seededSound, seededState} from './seeded.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -75,7 +75,7 @@ function shippedImage() {
   return withTemporaryFolder((folder) => {
     const file = path.join(folder, 'line.npy');
     python('image_to_tensor.py', path.join(ocr, 'line.png'), file);
-    return decodeFloatNpy(readFileSync(file));
+    return decodeNpy(readFileSync(file));
   });
 }
 

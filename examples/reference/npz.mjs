@@ -1,4 +1,4 @@
-// Writes and reads what make_reference.mjs needs of NumPy's formats: .npz (a ZIP archive of .npy
+// Writes and reads what references and benchmarks need of NumPy's formats: .npz (a ZIP archive of .npy
 // members, deflated, with a fixed date, so that equal tensors make equal files) and plain .npy.
 // Formats: NumPy's "NEP 1, a simple file format"; PKWARE's APPNOTE 6.3.
 
@@ -66,15 +66,14 @@ export function encodeNpz(tensors) {
   return Buffer.concat([...members, entries, Buffer.from('PK\x05\x06', 'latin1'), end]);
 }
 
-/// The float32 tensor of an .npy file as image_to_tensor.py writes it.
-export function decodeFloatNpy(bytes) {
-  const headerLength = bytes.readUInt16LE(8);
-  const header = bytes.toString('latin1', 10, 10 + headerLength);
-  const match = /'descr': '<f4', 'fortran_order': False, 'shape': \(([\d, ]*)\)/.exec(header);
+/// The tensor of an .npy file of format version 1.0: float32 or int64, as NumPy saves C order.
+export function decodeNpy(bytes) {
+  const end = 10 + bytes.readUInt16LE(8);
+  const header = bytes.toString('latin1', 10, end);
+  const match = /'descr': '(<f4|<i8)', 'fortran_order': False, 'shape': \(([\d, ]*)\)/.exec(header);
   if (!match) throw new Error(`unexpected .npy header: ${header}`);
-  const dims = match[1].split(',').filter((part) => part.trim()).map(Number);
-  const values = bytes.subarray(10 + headerLength);
-  const data = new Float32Array(values.length / 4);
-  for (let i = 0; i < data.length; ++i) data[i] = values.readFloatLE(4 * i);
-  return {type: 'float32', dims, data};
+  const dims = match[2].split(',').filter((part) => part.trim()).map(Number);
+  const values = bytes.buffer.slice(bytes.byteOffset + end, bytes.byteOffset + bytes.length);
+  return match[1] === '<f4' ? {type: 'float32', dims, data: new Float32Array(values)} :
+                              {type: 'int64', dims, data: new BigInt64Array(values)};
 }

@@ -1,0 +1,151 @@
+// Says what /proc doesn't: whether the hypervisor runs this machine's processors on cores of their
+// own, and how far apart. Of two runs only those in the same state compare.
+//
+// Prints one JSON object: each processor's multiply-add rate while the others compute too (GFLOP/s,
+// float32), per second of the clock and per second that it ran this program, and the round trip of
+// a cache line between the first two (ns; of several hundred, the fastest run of some).
+
+#include <immintrin.h>
+#include <sched.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <latch>
+#include <limits>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kChains = 12;  // more than the latency of a multiply-add times two ports
+constexpr int kRounds = 2000;
+constexpr int kRuns = 100;
+constexpr int kTripsInRun = 100;
+constexpr std::chrono::milliseconds kComputing(20);
+
+std::vector<int> Processors() {
+  cpu_set_t set;
+  std::vector<int> processors;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return processors;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) processors.push_back(i);
+  }
+  return processors;
+}
+
+void PinTo(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  (void)sched_setaffinity(0, sizeof set, &set);
+}
+
+// Written in assembly so that the compiler neither drops the work nor spills a chain.
+[[gnu::target("avx512f")]] void MultiplyAddWide() {
+  __m512 chains[kChains];
+  for (auto& chain : chains) chain = _mm512_set1_ps(1);
+  const __m512 factor = _mm512_set1_ps(0.999F);
+  for (int i = 0; i < kRounds; ++i) {
+#pragma GCC unroll 12
+    for (auto& chain : chains) asm volatile("vfmadd231ps %1, %1, %0" : "+v"(chain) : "v"(factor));
+  }
+}
+
+[[gnu::target("avx2,fma")]] void MultiplyAdd() {
+  __m256 chains[kChains];
+  for (auto& chain : chains) chain = _mm256_set1_ps(1);
+  const __m256 factor = _mm256_set1_ps(0.999F);
+  for (int i = 0; i < kRounds; ++i) {
+#pragma GCC unroll 12
+    for (auto& chain : chains) asm volatile("vfmadd231ps %1, %1, %0" : "+x"(chain) : "x"(factor));
+  }
+}
+
+double ThreadSeconds() {
+  timespec time = {};
+  (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+struct Rate {
+  double by_clock = 0;
+  double by_processor = 0;
+};
+
+Rate MeasureRate() {
+  const bool wide = __builtin_cpu_supports("avx512f");
+  const double per_call = 2.0 * kChains * kRounds * (wide ? 16 : 8) / 1e9;
+  const Clock::time_point start = Clock::now();
+  const double thread_start = ThreadSeconds();
+  double done = 0;
+  std::chrono::duration<double> passed{};
+  for (; passed < kComputing; passed = Clock::now() - start) {
+    wide ? MultiplyAddWide() : MultiplyAdd();
+    done += per_call;
+  }
+  return {done / passed.count(), done / (ThreadSeconds() - thread_start)};
+}
+
+struct Ball {
+  alignas(64) std::atomic<int> side{0};
+
+  // Passes the ball on whenever it is on this side; the nanoseconds of one round trip in the
+  // fastest run: others who take a processor away would lengthen the average at will.
+  double Play(int own_side) {
+    double fastest = std::numeric_limits<double>::max();
+    for (int run = 0; run < kRuns; ++run) {
+      const Clock::time_point start = Clock::now();
+      for (int i = 0; i < kTripsInRun; ++i) {
+        while (side.load(std::memory_order_acquire) != own_side) {
+        }
+        side.store(1 - own_side, std::memory_order_release);
+      }
+      const std::chrono::duration<double, std::nano> passed = Clock::now() - start;
+      fastest = std::min(fastest, passed.count() / kTripsInRun);
+    }
+    return fastest;
+  }
+};
+
+void PrintRates(const char* name, const std::vector<Rate>& rates, double Rate::*which) {
+  std::printf("\"%s\": [", name);
+  for (size_t i = 0; i < rates.size(); ++i)
+    std::printf("%s%.1f", i == 0 ? "" : ", ", rates[i].*which);
+  std::printf("], ");
+}
+
+}  // namespace
+
+int main() {
+  const std::vector<int> processors = Processors();
+  std::vector<Rate> rates(processors.size());
+  const auto count = static_cast<std::ptrdiff_t>(processors.size());
+  std::latch ready(count);
+  std::latch computed(count);
+  Ball ball;
+  double trip_ns = 0;
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < processors.size(); ++i) {
+    threads.emplace_back([&, i] {
+      PinTo(processors[i]);
+      ready.arrive_and_wait();
+      rates[i] = MeasureRate();
+      computed.arrive_and_wait();
+      if (processors.size() < 2 || i > 1) return;
+      const double fastest = ball.Play(static_cast<int>(i));
+      if (i == 0) trip_ns = fastest;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::printf("{");
+  PrintRates("multiply_add_gflops", rates, &Rate::by_clock);
+  PrintRates("multiply_add_gflops_while_running", rates, &Rate::by_processor);
+  std::printf("\"cache_line_trip_ns\": %.1f}\n", trip_ns);
+  return 0;
+}

@@ -1,0 +1,42 @@
+"""The rows of the table that scripts/bench prints: what is compared with what, and the target."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    title: str
+    case: str
+    threads: int
+    target: float
+    # "warm": ours / a warm session of the peer's, at most `target`.
+    # "create": the peer making a session for the request, with its faster setting / ours, at least
+    # `target`.
+    peer: str = "warm"
+
+    @property
+    def met(self):
+        return (lambda ratio: ratio >= self.target) if self.peer == "create" else (
+            lambda ratio: ratio <= self.target)
+
+    @property
+    def target_text(self):
+        return f"{'>=' if self.peer == 'create' else '<='} {self.target:.2f}"
+
+
+ROWS = {
+    "minilm": Row("MiniLM, 128 tokens", "minilm_seq128", 2, 0.95),
+    "minilm_long": Row("MiniLM, 512 tokens", "minilm_seq512", 2, 0.88),
+    "minilm_batch": Row("MiniLM, 8 x 128 tokens", "minilm_batch8", 2, 0.90),
+    "resnet50": Row("ResNet-50", "resnet50", 2, 1.02),
+    "mobilenet": Row("MobileNetV2", "mobilenet_v2", 2, 1.0),
+    "encoder": Row("530 MB encoder, 128 tokens", "encoder_530mb_seq128", 2, 0.97),
+    "ocr_recognition": Row("PP-OCR recognition, 48 x 320", "ocr_recognition", 2, 1.0),
+    "ocr_detection": Row("PP-OCR detection, 224 x 224", "ocr_detection", 2, 1.0),
+    "minilm_1": Row("MiniLM, 128 tokens", "minilm_seq128", 1, 1.0),
+    "resnet50_1": Row("ResNet-50", "resnet50", 1, 1.08),
+    "minilm_create": Row("MiniLM, 128 tokens: session per request", "minilm_seq128", 2, 9, "create"),
+    "resnet50_create": Row("ResNet-50: session per request", "resnet50", 2, 3, "create"),
+    "encoder_create": Row("530 MB encoder: session per request", "encoder_530mb_seq128", 2, 4.5,
+                          "create"),
+}
