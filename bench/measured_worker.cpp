@@ -1,6 +1,7 @@
 #include "bench/measured_worker.h"
 
 #include <malloc.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kSecretBytes = 32;
+constexpr char kWorkerName[] = "measured-worker";  // bench/profile looks for it
 
 Error Lost() { return {Code::kIo, "control_lost", "the measured worker is gone"}; }
 
@@ -145,6 +147,7 @@ Result<MeasuredWorker> MeasuredWorker::Start(size_t threads, uint64_t memory_lim
   worker.pid_ = fork();
   if (worker.pid_ < 0) return ErrnoError("process_start_failed", "can't start a process");
   if (worker.pid_ == 0) {
+    (void)prctl(PR_SET_NAME, kWorkerName);
     worker.orders_.Reset();
     control.first.Reset();
     const Done worked =
