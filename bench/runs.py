@@ -11,7 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench" / "models"))
 PROGRAMS = ROOT / "build" / "bench" / "bench"
 PRIORITY = 10
-MOST_OTHERS_USE = 0.08
+# Real-time processes leave others a twentieth of each processor (sched(7)).
+MOST_OTHERS_USE = 0.15
 # Of two runs in one state, processors differ by less than this; other cores or a shared one by more.
 LEAST_SHARE_OF_BEST_RATE = 0.85
 MOST_TIMES_BEST_TRIP = 1.6
