@@ -2,6 +2,10 @@
 
 import dataclasses
 
+# Of the largest output (at least 1): how far float32 outputs may be from the peer's. Both round each
+# in its own order; an error in a kernel is far above it.
+FARTHEST = 1e-5
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -18,6 +22,10 @@ class Row:
     def met(self):
         return (lambda ratio: ratio >= self.target) if self.peer == "create" else (
             lambda ratio: ratio <= self.target)
+
+    def agrees(self, difference):
+        return difference["largest_absolute"] <= FARTHEST * max(
+            1, difference["largest_reference_value"])
 
     @property
     def target_text(self):
