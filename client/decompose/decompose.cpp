@@ -7,11 +7,13 @@
 #include "client/decompose/check_support.h"
 #include "client/decompose/onnx/read_model.h"
 #include "client/decompose/onnx/tensor_data.h"
-#include "client/decompose/order.h"
-#include "client/decompose/resolve.h"
+#include "client/decompose/prepare/prepare.h"
+#include "client/decompose/program/order.h"
+#include "client/decompose/program/resolve.h"
 #include "client/decompose/topology_message.h"
 #include "client/decompose/weight_plan.h"
 #include "common/crypto/random.h"
+#include "common/operators/operators.h"
 
 namespace ephemeralml::decompose {
 namespace {
@@ -29,13 +31,19 @@ struct Plan {
   WeightPlan weights;
 };
 
-Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files) {
+bool HasOwnKernel(std::string_view op) {
+  return operators::IsSupported(kOwnDomain, op, kOwnDomainVersion);
+}
+
+Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files,
+                      const DecomposeOptions& options) {
   Plan plan;
   TRY(plan.model, onnx::ReadModel(model_bytes));
   TRY(plan.program, Resolve(plan.model));
   TRY_OK(OrderNodes(plan.program.main));
   DropDeadNodes(plan.program.main);
   TRY_OK(CheckSupport(plan.model, plan.program, files));
+  if (options.preparation) Prepare(plan.program, files, HasOwnKernel);
   TRY(plan.weights, PlanWeights(plan.program, files));
   return plan;
 }
@@ -109,8 +117,9 @@ DecomposeReport Summarize(const Plan& plan, const BlobKey& blob) {
 Result<DecomposeReport> DecomposeModel(ByteSpan model_bytes, onnx::ExternalFiles& files,
                                        const ForgetFn& forget,
                                        const std::function<Result<BlobSink>()>& open_sink,
-                                       const ProgressFn& progress) {
-  TRY(const Plan plan, MakePlan(model_bytes, files));
+                                       const ProgressFn& progress,
+                                       const DecomposeOptions& options) {
+  TRY(const Plan plan, MakePlan(model_bytes, files, options));
   TRY(const BlobKey blob, NewBlobKey(plan.weights));
   DecomposeReport report = Summarize(plan, blob);
   TRY(report.topology_message, WriteTopology(plan.model, plan.program, plan.weights, blob, files));
@@ -123,7 +132,7 @@ Result<DecomposeReport> DecomposeModel(ByteSpan model_bytes, onnx::ExternalFiles
 
 Result<DecomposeReport> Decompose(const std::filesystem::path& model_path,
                                   const std::filesystem::path& blob_path,
-                                  const ProgressFn& progress) {
+                                  const ProgressFn& progress, const DecomposeOptions& options) {
   TRY(const onnx::MappedFile model, onnx::MappedFile::Open(model_path));
   onnx::ExternalFiles files(model_path.has_parent_path() ? model_path.parent_path() : ".");
   const auto forget = [&](ByteSpan part) {
@@ -136,17 +145,19 @@ Result<DecomposeReport> Decompose(const std::filesystem::path& model_path,
     file.emplace(std::move(created));
     return BlobSink([&file](ByteSpan sealed) { return file->Write(sealed); });
   };
-  TRY(DecomposeReport report, DecomposeModel(model.bytes(), files, forget, open_sink, progress));
+  TRY(DecomposeReport report,
+      DecomposeModel(model.bytes(), files, forget, open_sink, progress, options));
   TRY_OK(file->Commit(0644));
   return report;
 }
 
 Result<DecomposeReport> DecomposeBytes(ByteSpan model, const BlobSink& sink,
-                                       const ProgressFn& progress) {
+                                       const ProgressFn& progress,
+                                       const DecomposeOptions& options) {
   onnx::ExternalFiles files;
   const auto open_sink = [&]() -> Result<BlobSink> { return sink; };
   return DecomposeModel(
-      model, files, [](ByteSpan) {}, open_sink, progress);
+      model, files, [](ByteSpan) {}, open_sink, progress, options);
 }
 
 }  // namespace ephemeralml::decompose

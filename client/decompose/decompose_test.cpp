@@ -293,6 +293,16 @@ TEST(Decompose, DropsWhatNoOutputNeeds) {
   EXPECT_EQ(split.topology.weights_size(), 0);
 }
 
+TEST(Decompose, PreparesTheGraphUnlessToldNotTo) {
+  ModelBuilder builder;
+  builder.Input("x", {2}).Output("y", {2});
+  builder.Node("Identity", {"x"}, {"a"});
+  builder.Node("Relu", {"a"}, {"y"});
+  const Bytes model = builder.Serialize();
+  EXPECT_EQ(Split(model).value().topology.graph().nodes_size(), 1);
+  EXPECT_EQ(Split(model, {.preparation = false}).value().topology.graph().nodes_size(), 2);
+}
+
 TEST(Decompose, PutsNodesInAnOrderOfExecution) {
   ModelBuilder builder;
   builder.Input("x", {2}).Output("y", {2});

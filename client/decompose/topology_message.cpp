@@ -26,6 +26,10 @@ class TopologyWriter {
       set->set_domain(domain == "ai.onnx" ? "" : std::string(domain));
       set->set_version(static_cast<uint32_t>(version));
     }
+    if (!used.contains(kOwnDomain)) return;
+    wire::OperatorSet* own = topology_.add_operator_sets();
+    own->set_domain(std::string(kOwnDomain));
+    own->set_version(static_cast<uint32_t>(kOwnDomainVersion));
   }
 
   void WriteBlob(const BlobKey& blob) {
@@ -93,6 +97,9 @@ class TopologyWriter {
     message.set_domain(std::string(node.domain));
     message.mutable_inputs()->Add(node.inputs.begin(), node.inputs.end());
     message.mutable_outputs()->Add(node.outputs.begin(), node.outputs.end());
+    for (const ProgramAttribute& attribute : node.attributes) {
+      WriteOwnAttribute(attribute, *message.add_attributes());
+    }
     if (node.source == nullptr) return {};
     size_t next_subgraph = 0;
     for (const onnx::Attribute& attribute : node.source->attributes) {
@@ -105,6 +112,20 @@ class TopologyWriter {
       }
     }
     return {};
+  }
+
+  static void WriteOwnAttribute(const ProgramAttribute& attribute, wire::Attribute& message) {
+    message.set_name(std::string(attribute.name));
+    if (const auto* number = std::get_if<float>(&attribute.value)) {
+      message.set_f(*number);
+    } else if (const auto* integer = std::get_if<int64_t>(&attribute.value)) {
+      message.set_i(*integer);
+    } else if (const auto* text = std::get_if<std::string_view>(&attribute.value)) {
+      message.set_s(std::string(*text));
+    } else {
+      const auto& ints = std::get<std::vector<int64_t>>(attribute.value);
+      message.mutable_ints()->mutable_values()->Add(ints.begin(), ints.end());
+    }
   }
 
   Done WriteAttribute(const onnx::Attribute& attribute, wire::Attribute& message) {

@@ -34,17 +34,19 @@ std::vector<Use> FindUses(const Program& program) {
   return uses;
 }
 
-bool IsTransposed(const ProgramNode& gemm) {
-  const auto& attributes = gemm.source->attributes;
-  const auto found = std::ranges::find(attributes, "transB", &onnx::Attribute::name);
-  return found != attributes.end() && found->i != 0;
-}
-
 // True if the weight is nothing but the right factor of one matrix product, as [K, N].
 bool IsRightFactor(const Use& use, const onnx::Tensor& tensor) {
   if (use.count != 1 || use.input != 1 || tensor.dims.size() != 2) return false;
   if (!use.node->domain.empty()) return false;
-  return use.node->op == "MatMul" || (use.node->op == "Gemm" && !IsTransposed(*use.node));
+  return use.node->op == "MatMul" ||
+         (use.node->op == "Gemm" && IntAttribute(*use.node, "transB").value_or(0) == 0);
+}
+
+PanelLayout LayoutOf(const Use& use, const onnx::Tensor& tensor) {
+  if (use.input == 1 && IsOwn(*use.node, "MatMul")) return PanelLayout::kMatrixPanels;
+  if (use.input == 1 && IsOwn(*use.node, "Conv")) return PanelLayout::kConvPanels;
+  if (use.input == 1 && IsOwn(*use.node, "DepthwiseConv")) return PanelLayout::kDepthwisePanels;
+  return IsRightFactor(use, tensor) ? PanelLayout::kColumns : PanelLayout::kRows;
 }
 
 bool IsInline(const PlannedWeight& weight) {
@@ -87,9 +89,11 @@ Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& file
     weight.type = onnx::TypeOf(*constant.tensor);
     TRY(weight.byte_count, CheckedByteCount(constant, files));
     weight.is_inline = IsInline(weight);
-    if (IsRightFactor(use, *constant.tensor) && weight.byte_count > 0 && !weight.is_inline) {
-      weight.layout = PanelLayout::kColumns;
+    if (weight.byte_count > 0 && !weight.is_inline) {
+      weight.layout = LayoutOf(use, *constant.tensor);
     }
+    const auto packing = program.packings.find(use.value);
+    if (packing != program.packings.end()) weight.packing = &packing->second;
     weight.panel_extent = ExtentOf(weight);
     if (!weight.is_inline) {
       constexpr uint64_t kMask = wire::kWeightAlignment - 1;
