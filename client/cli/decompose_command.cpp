@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 struct Options {
   std::string model;
   std::string out;
+  decompose::DecomposeOptions decompose;
   UnlockOptions unlock;
 };
 
@@ -49,9 +50,8 @@ Done Decompose(const Options& options) {
   decompose::DecomposeReport report;
   {
     ProgressLine progress("seal");
-    TRY(report, decompose::Decompose(options.model, unnamed, [&](uint64_t done, uint64_t total) {
-          progress.Show(done, total);
-        }));
+    const auto show = [&](uint64_t done, uint64_t total) { progress.Show(done, total); };
+    TRY(report, decompose::Decompose(options.model, unnamed, show, options.decompose));
   }
   const fs::path blob = folder / (ToHex(report.blob_id) + ".blob");
   std::error_code error;
@@ -82,6 +82,10 @@ void AddDecompose(CLI::App& app, Action& action) {
       ->add_option("--out", options->out,
                    "Folder for both; by default the model's path without extension")
       ->type_name("FOLDER");
+  command
+      ->add_flag("!--no-preparation", options->decompose.preparation,
+                 "Keep the graph as the model has it: slower, for finding where results differ")
+      ->group("Diagnosis");
   options->unlock.AddTo(*command);
   command->callback([options, &action] { action = [options] { return Decompose(*options); }; });
 }

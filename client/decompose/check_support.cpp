@@ -69,6 +69,7 @@ class Checker {
   Done ReadOperatorSets() {
     for (const auto& [domain, version] : model_.operator_sets) {
       const std::string_view normalized = domain == "ai.onnx" ? "" : domain;
+      if (domain == kOwnDomain) return Reserved();
       const auto known = versions_.emplace(normalized, version).first;
       if (known->second != version) {
         return Invalid("the model imports two versions of operator set " + Quoted(domain));
@@ -79,6 +80,12 @@ class Checker {
       }
     }
     return {};
+  }
+
+  static Error Reserved() {
+    return {Code::kUnsupported, "domain_reserved",
+            "the model names the operator domain " + Quoted(kOwnDomain) +
+                ", whose operators are this system's own"};
   }
 
   void CheckInput(const onnx::ValueInfo& input) {
@@ -104,6 +111,7 @@ class Checker {
   }
 
   Done CheckNode(const ProgramNode& node) {
+    if (node.domain == kOwnDomain) return Reserved();
     const auto version = versions_.find(node.domain);
     if (version == versions_.end()) {
       return Invalid("the " + Describe(node) + " is of domain " + Quoted(node.domain) +

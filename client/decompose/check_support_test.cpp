@@ -83,6 +83,18 @@ TEST_F(CheckSupportTest, KnowsOperatorsByDomainAndVersion) {
   EXPECT_THAT(Refusal(old).what, HasSubstr("Add-6"));
 }
 
+// Its operators are hostile input to the engine like any other, but what they take is packed.
+TEST_F(CheckSupportTest, RefusesTheDomainOfOurOwnOperators) {
+  builder_.Node("Relu", {"x"}, {"y"});
+  auto* set = builder_.model().add_opset_import();
+  set->set_domain("ephemeralml");
+  set->set_version(1);
+  EXPECT_EQ(Refusal().reason, "domain_reserved");
+  builder_.model().mutable_opset_import()->RemoveLast();
+  builder_.get()->mutable_node(0)->set_domain("ephemeralml");
+  EXPECT_EQ(Refusal().reason, "domain_reserved");
+}
+
 TEST_F(CheckSupportTest, AcceptsBothSpellingsOfTheDefaultDomain) {
   builder_.model().mutable_opset_import(0)->set_domain("ai.onnx");
   builder_.Node("Relu", {"x"}, {"a"})->set_domain("ai.onnx");

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "client/decompose/program.h"
+#include "client/decompose/program/program.h"
 
 namespace ephemeralml::decompose {
 

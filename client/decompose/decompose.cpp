@@ -1,17 +1,21 @@
 #include "client/decompose/decompose.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "client/decompose/atomic_file.h"
 #include "client/decompose/check_support.h"
 #include "client/decompose/onnx/read_model.h"
 #include "client/decompose/onnx/tensor_data.h"
-#include "client/decompose/order.h"
-#include "client/decompose/resolve.h"
+#include "client/decompose/pack_weight.h"
+#include "client/decompose/prepare/prepare.h"
+#include "client/decompose/program/order.h"
+#include "client/decompose/program/resolve.h"
 #include "client/decompose/topology_message.h"
 #include "client/decompose/weight_plan.h"
 #include "common/crypto/random.h"
+#include "common/operators/operators.h"
 
 namespace ephemeralml::decompose {
 namespace {
@@ -29,13 +33,19 @@ struct Plan {
   WeightPlan weights;
 };
 
-Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files) {
+bool HasOwnKernel(std::string_view op) {
+  return operators::IsSupported(kOwnDomain, op, kOwnDomainVersion);
+}
+
+Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files,
+                      const DecomposeOptions& options) {
   Plan plan;
   TRY(plan.model, onnx::ReadModel(model_bytes));
   TRY(plan.program, Resolve(plan.model));
   TRY_OK(OrderNodes(plan.program.main));
   DropDeadNodes(plan.program.main);
   TRY_OK(CheckSupport(plan.model, plan.program, files));
+  if (options.preparation) Prepare(plan.program, files, HasOwnKernel);
   TRY(plan.weights, PlanWeights(plan.program, files));
   return plan;
 }
@@ -73,6 +83,28 @@ Done AppendColumns(BlobWriter& writer, const PlannedWeight& weight, ByteSpan byt
   return {};
 }
 
+// Elements of a tensor that is known to be readable, and float32.
+Result<std::vector<float>> ReadFloats(const onnx::Tensor& tensor, onnx::ExternalFiles& files) {
+  TRY(const onnx::TensorData data, onnx::ReadTensorData(tensor, files));
+  std::vector<float> floats(data.bytes().size() / sizeof(float));
+  std::memcpy(floats.data(), data.bytes().data(), floats.size() * sizeof(float));
+  return floats;
+}
+
+Done AppendPanels(BlobWriter& writer, const PlannedWeight& weight, ByteSpan bytes,
+                  onnx::ExternalFiles& files) {
+  PackSource source{.values = bytes,
+                    .dims = weight.tensor->dims,
+                    .transposed = weight.packing->transposed,
+                    .column_scale = weight.packing->channel_scale};
+  std::vector<float> bias;
+  if (weight.packing->bias != nullptr) {
+    TRY(bias, ReadFloats(*weight.packing->bias, files));
+    source.bias = bias;
+  }
+  return AppendPacked(writer, source);
+}
+
 Done SealWeights(const Plan& plan, const BlobKey& blob, onnx::ExternalFiles& files,
                  const ForgetFn& forget, const BlobSink& sink, const ProgressFn& progress) {
   TRY(const auto cipher,
@@ -82,7 +114,10 @@ Done SealWeights(const Plan& plan, const BlobKey& blob, onnx::ExternalFiles& fil
     if (weight.is_inline) continue;
     TRY(const onnx::TensorData data, onnx::ReadTensorData(*weight.tensor, files));
     TRY_OK(writer.PadTo(weight.offset));
-    if (weight.layout == PanelLayout::kColumns) {
+    if (IsPacked(weight)) {
+      TRY_OK(AppendPanels(writer, weight, data.bytes(), files));
+      forget(data.bytes());
+    } else if (weight.layout == PanelLayout::kColumns) {
       TRY_OK(AppendColumns(writer, weight, data.bytes()));
       forget(data.bytes());
     } else {
@@ -109,8 +144,9 @@ DecomposeReport Summarize(const Plan& plan, const BlobKey& blob) {
 Result<DecomposeReport> DecomposeModel(ByteSpan model_bytes, onnx::ExternalFiles& files,
                                        const ForgetFn& forget,
                                        const std::function<Result<BlobSink>()>& open_sink,
-                                       const ProgressFn& progress) {
-  TRY(const Plan plan, MakePlan(model_bytes, files));
+                                       const ProgressFn& progress,
+                                       const DecomposeOptions& options) {
+  TRY(const Plan plan, MakePlan(model_bytes, files, options));
   TRY(const BlobKey blob, NewBlobKey(plan.weights));
   DecomposeReport report = Summarize(plan, blob);
   TRY(report.topology_message, WriteTopology(plan.model, plan.program, plan.weights, blob, files));
@@ -123,7 +159,7 @@ Result<DecomposeReport> DecomposeModel(ByteSpan model_bytes, onnx::ExternalFiles
 
 Result<DecomposeReport> Decompose(const std::filesystem::path& model_path,
                                   const std::filesystem::path& blob_path,
-                                  const ProgressFn& progress) {
+                                  const ProgressFn& progress, const DecomposeOptions& options) {
   TRY(const onnx::MappedFile model, onnx::MappedFile::Open(model_path));
   onnx::ExternalFiles files(model_path.has_parent_path() ? model_path.parent_path() : ".");
   const auto forget = [&](ByteSpan part) {
@@ -136,17 +172,19 @@ Result<DecomposeReport> Decompose(const std::filesystem::path& model_path,
     file.emplace(std::move(created));
     return BlobSink([&file](ByteSpan sealed) { return file->Write(sealed); });
   };
-  TRY(DecomposeReport report, DecomposeModel(model.bytes(), files, forget, open_sink, progress));
+  TRY(DecomposeReport report,
+      DecomposeModel(model.bytes(), files, forget, open_sink, progress, options));
   TRY_OK(file->Commit(0644));
   return report;
 }
 
 Result<DecomposeReport> DecomposeBytes(ByteSpan model, const BlobSink& sink,
-                                       const ProgressFn& progress) {
+                                       const ProgressFn& progress,
+                                       const DecomposeOptions& options) {
   onnx::ExternalFiles files;
   const auto open_sink = [&]() -> Result<BlobSink> { return sink; };
   return DecomposeModel(
-      model, files, [](ByteSpan) {}, open_sink, progress);
+      model, files, [](ByteSpan) {}, open_sink, progress, options);
 }
 
 }  // namespace ephemeralml::decompose

@@ -21,6 +21,11 @@ struct DecomposeReport {
   uint64_t blob_bytes = 0;
 };
 
+struct DecomposeOptions {
+  /// False: the graph stays as the model has it, for tests and for whoever looks for a difference.
+  bool preparation = true;
+};
+
 /// Reads the model and writes the blob; every call draws a new blob id and a new secret. All checks
 /// come before the first byte is written; if anything fails, no file is left.
 /// Memory: about one converted tensor beside the graph, however large the weights are.
@@ -29,10 +34,12 @@ struct DecomposeReport {
 /// `topology_too_large`.
 Result<DecomposeReport> Decompose(const std::filesystem::path& model_path,
                                   const std::filesystem::path& blob_path,
-                                  const ProgressFn& progress = {});
+                                  const ProgressFn& progress = {},
+                                  const DecomposeOptions& options = {});
 
 /// As above, from memory to a sink. Models with external data are refused: there is no folder.
 Result<DecomposeReport> DecomposeBytes(ByteSpan model, const BlobSink& sink,
-                                       const ProgressFn& progress = {});
+                                       const ProgressFn& progress = {},
+                                       const DecomposeOptions& options = {});
 
 }  // namespace ephemeralml::decompose

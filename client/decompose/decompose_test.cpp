@@ -20,7 +20,10 @@ Bytes BytesOf(const std::vector<float>& values) {
   return bytes;
 }
 
-SplitModel SplitOf(const ModelBuilder& builder) { return Split(builder.Serialize()).value(); }
+// As it is: what preparation makes of graphs is tested beside its passes.
+SplitModel SplitOf(const ModelBuilder& builder) {
+  return Split(builder.Serialize(), {.preparation = false}).value();
+}
 
 // x[-1,K] · w[K,N] + b[N], as two nodes.
 void AddLinear(ModelBuilder& builder, int64_t k, int64_t n) {
@@ -292,6 +295,16 @@ TEST(Decompose, DropsWhatNoOutputNeeds) {
   const SplitModel split = SplitOf(builder);
   EXPECT_EQ(split.topology.graph().nodes_size(), 1);
   EXPECT_EQ(split.topology.weights_size(), 0);
+}
+
+TEST(Decompose, PreparesTheGraphUnlessToldNotTo) {
+  ModelBuilder builder;
+  builder.Input("x", {2}).Output("y", {2});
+  builder.Node("Identity", {"x"}, {"a"});
+  builder.Node("Relu", {"a"}, {"y"});
+  const Bytes model = builder.Serialize();
+  EXPECT_EQ(Split(model).value().topology.graph().nodes_size(), 1);
+  EXPECT_EQ(Split(model, {.preparation = false}).value().topology.graph().nodes_size(), 2);
 }
 
 TEST(Decompose, PutsNodesInAnOrderOfExecution) {

@@ -59,7 +59,8 @@ Done ReadWeights(const wire::Topology& topology, Inspection& inspection) {
 
 Result<Inspection> Read(const wire::Topology& topology) {
   Inspection inspection;
-  if (topology.format_version() != wire::kTopologyFormatVersion || topology.blob().id().size() != wire::BlobId::kSize) {
+  if (topology.format_version() != wire::kTopologyFormatVersion ||
+      topology.blob().id().size() != wire::BlobId::kSize) {
     return Malformed();
   }
   for (const wire::OperatorSet& set : topology.operator_sets()) {

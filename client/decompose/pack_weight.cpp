@@ -15,7 +15,7 @@ class Packer {
   Packer(BlobWriter& writer, const PackSource& source)
       : writer_(writer),
         source_(source),
-        shape_(PackedShapeOf(source)),
+        shape_(PackedShapeOf(source.dims, source.transposed, !source.bias.empty())),
         rows_(kRowsAtOnce * wire::kPanelColumns * sizeof(float)) {
     if (source.dims.size() == 4 || source.transposed) FindStepOffsets();
   }
@@ -105,14 +105,14 @@ class Packer {
 
 }  // namespace
 
-wire::PackedShape PackedShapeOf(const PackSource& source) {
-  CHECK(source.dims.size() == 2 || source.dims.size() == 4);
+wire::PackedShape PackedShapeOf(std::span<const int64_t> dims, bool transposed, bool has_bias) {
+  CHECK(dims.size() == 2 || dims.size() == 4);
   uint64_t elements = 1;
-  for (const int64_t dim : source.dims) elements *= static_cast<uint64_t>(dim);
+  for (const int64_t dim : dims) elements *= static_cast<uint64_t>(dim);
   CHECK(elements > 0);
-  const bool columns_last = source.dims.size() == 2 && !source.transposed;
-  const auto columns = static_cast<uint64_t>(columns_last ? source.dims[1] : source.dims[0]);
-  return {.columns = columns, .steps = elements / columns, .has_bias = !source.bias.empty()};
+  const bool columns_last = dims.size() == 2 && !transposed;
+  const auto columns = static_cast<uint64_t>(columns_last ? dims[1] : dims[0]);
+  return {.columns = columns, .steps = elements / columns, .has_bias = has_bias};
 }
 
 Done AppendPacked(BlobWriter& writer, const PackSource& source) {

@@ -20,8 +20,8 @@ struct PackSource {
   std::span<const float> column_scale = {};  ///< multiplied into each column; or none
 };
 
-/// Errors: none; a bug if there are neither two nor four dimensions, or one of them is 0.
-wire::PackedShape PackedShapeOf(const PackSource& source);
+/// A bug if there are neither two nor four dimensions, or one of them is 0.
+wire::PackedShape PackedShapeOf(std::span<const int64_t> dims, bool transposed, bool has_bias);
 
 /// Memory: 16 KiB, wiped. Errors: the writer's.
 Done AppendPacked(BlobWriter& writer, const PackSource& source);

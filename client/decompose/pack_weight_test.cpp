@@ -9,7 +9,8 @@ namespace {
 
 // What a source is packed to, read back from the sealed blob.
 std::vector<float> Pack(const PackSource& source) {
-  const wire::PackedShape shape = PackedShapeOf(source);
+  const wire::PackedShape shape =
+      PackedShapeOf(source.dims, source.transposed, !source.bias.empty());
   const uint64_t bytes = shape.OffsetOf(shape.panel_count()) * sizeof(float);
   const uint64_t chunks = *PaddedChunkCount(bytes);
   SecretBytes secret(32);

@@ -10,6 +10,22 @@
 namespace ephemeralml::decompose {
 namespace {
 
+wire::Layout LayoutOf(PanelLayout layout) {
+  switch (layout) {
+    case PanelLayout::kRows:
+      return wire::ROW_PANELS;
+    case PanelLayout::kColumns:
+      return wire::COLUMN_PANELS;
+    case PanelLayout::kMatrixPanels:
+      return wire::MATRIX_PANELS;
+    case PanelLayout::kConvPanels:
+      return wire::CONV_PANELS;
+    case PanelLayout::kDepthwisePanels:
+      return wire::DEPTHWISE_PANELS;
+  }
+  return wire::ROW_PANELS;
+}
+
 class TopologyWriter {
  public:
   TopologyWriter(onnx::ExternalFiles& files, wire::Topology& topology)
@@ -25,6 +41,10 @@ class TopologyWriter {
       set->set_domain(domain == "ai.onnx" ? "" : std::string(domain));
       set->set_version(static_cast<uint32_t>(version));
     }
+    if (!used.contains(kOwnDomain)) return;
+    wire::OperatorSet* own = topology_.add_operator_sets();
+    own->set_domain(std::string(kOwnDomain));
+    own->set_version(static_cast<uint32_t>(kOwnDomainVersion));
   }
 
   void WriteBlob(const BlobKey& blob) {
@@ -44,10 +64,15 @@ class TopologyWriter {
       wire::Weight* message = topology_.add_weights();
       message->set_value(weight.value);
       message->set_type(static_cast<wire::DataType>(weight.type));
-      message->mutable_dims()->Add(weight.tensor->dims.begin(), weight.tensor->dims.end());
-      message->set_panel_extent(weight.panel_extent);
-      message->set_layout(weight.layout == PanelLayout::kColumns ? wire::COLUMN_PANELS
-                                                                 : wire::ROW_PANELS);
+      std::vector<int64_t> dims = weight.tensor->dims;
+      if (IsPacked(weight)) {
+        if (weight.packing->transposed) std::swap(dims.at(0), dims.at(1));
+        message->set_has_bias(weight.packed.has_bias);
+      } else {
+        message->set_panel_extent(weight.panel_extent);
+      }
+      message->mutable_dims()->Add(dims.begin(), dims.end());
+      message->set_layout(LayoutOf(weight.layout));
       message->set_offset(weight.offset);
       if (!weight.is_inline) continue;
       TRY(const onnx::TensorData data, onnx::ReadTensorData(*weight.tensor, files_));
@@ -92,6 +117,9 @@ class TopologyWriter {
     message.set_domain(std::string(node.domain));
     message.mutable_inputs()->Add(node.inputs.begin(), node.inputs.end());
     message.mutable_outputs()->Add(node.outputs.begin(), node.outputs.end());
+    for (const ProgramAttribute& attribute : node.attributes) {
+      WriteOwnAttribute(attribute, *message.add_attributes());
+    }
     if (node.source == nullptr) return {};
     size_t next_subgraph = 0;
     for (const onnx::Attribute& attribute : node.source->attributes) {
@@ -104,6 +132,20 @@ class TopologyWriter {
       }
     }
     return {};
+  }
+
+  static void WriteOwnAttribute(const ProgramAttribute& attribute, wire::Attribute& message) {
+    message.set_name(std::string(attribute.name));
+    if (const auto* number = std::get_if<float>(&attribute.value)) {
+      message.set_f(*number);
+    } else if (const auto* integer = std::get_if<int64_t>(&attribute.value)) {
+      message.set_i(*integer);
+    } else if (const auto* text = std::get_if<std::string_view>(&attribute.value)) {
+      message.set_s(std::string(*text));
+    } else {
+      const auto& ints = std::get<std::vector<int64_t>>(attribute.value);
+      message.mutable_ints()->mutable_values()->Add(ints.begin(), ints.end());
+    }
   }
 
   Done WriteAttribute(const onnx::Attribute& attribute, wire::Attribute& message) {

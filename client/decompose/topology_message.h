@@ -2,7 +2,7 @@
 // Writes the topology key's content: wire::Topology.
 
 #include "client/decompose/onnx/external_files.h"
-#include "client/decompose/program.h"
+#include "client/decompose/program/program.h"
 #include "client/decompose/weight_plan.h"
 #include "common/base/secret_bytes.h"
 #include "common/wire/blob_format.h"

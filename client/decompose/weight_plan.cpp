@@ -5,6 +5,7 @@
 
 #include "client/decompose/check_support.h"
 #include "client/decompose/onnx/tensor_data.h"
+#include "client/decompose/pack_weight.h"
 #include "common/base/checked.h"
 #include "common/wire/blob_format.h"
 
@@ -34,17 +35,19 @@ std::vector<Use> FindUses(const Program& program) {
   return uses;
 }
 
-bool IsTransposed(const ProgramNode& gemm) {
-  const auto& attributes = gemm.source->attributes;
-  const auto found = std::ranges::find(attributes, "transB", &onnx::Attribute::name);
-  return found != attributes.end() && found->i != 0;
-}
-
 // True if the weight is nothing but the right factor of one matrix product, as [K, N].
 bool IsRightFactor(const Use& use, const onnx::Tensor& tensor) {
   if (use.count != 1 || use.input != 1 || tensor.dims.size() != 2) return false;
   if (!use.node->domain.empty()) return false;
-  return use.node->op == "MatMul" || (use.node->op == "Gemm" && !IsTransposed(*use.node));
+  return use.node->op == "MatMul" ||
+         (use.node->op == "Gemm" && IntAttribute(*use.node, "transB").value_or(0) == 0);
+}
+
+PanelLayout LayoutOf(const Use& use, const onnx::Tensor& tensor) {
+  if (use.input == 1 && IsOwn(*use.node, "MatMul")) return PanelLayout::kMatrixPanels;
+  if (use.input == 1 && IsOwn(*use.node, "Conv")) return PanelLayout::kConvPanels;
+  if (use.input == 1 && IsOwn(*use.node, "DepthwiseConv")) return PanelLayout::kDepthwisePanels;
+  return IsRightFactor(use, tensor) ? PanelLayout::kColumns : PanelLayout::kRows;
 }
 
 bool IsInline(const PlannedWeight& weight) {
@@ -75,7 +78,21 @@ Result<uint64_t> CheckedByteCount(const Constant& constant, onnx::ExternalFiles&
   return error;
 }
 
+// Its bias is read, too, so that sealing can't fail on it.
+Done PlanPanels(PlannedWeight& weight, onnx::ExternalFiles& files) {
+  CHECK(weight.packing != nullptr);
+  if (weight.packing->bias != nullptr) TRY_OK(onnx::ReadTensorData(*weight.packing->bias, files));
+  weight.packed = PackedShapeOf(weight.tensor->dims, weight.packing->transposed,
+                                weight.packing->bias != nullptr);
+  weight.byte_count = weight.packed.OffsetOf(weight.packed.panel_count()) * sizeof(float);
+  return {};
+}
+
 }  // namespace
+
+bool IsPacked(const PlannedWeight& weight) {
+  return weight.layout != PanelLayout::kRows && weight.layout != PanelLayout::kColumns;
+}
 
 Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files) {
   WeightPlan plan;
@@ -87,10 +104,16 @@ Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& file
     weight.type = onnx::TypeOf(*constant.tensor);
     TRY(weight.byte_count, CheckedByteCount(constant, files));
     weight.is_inline = IsInline(weight);
-    if (IsRightFactor(use, *constant.tensor) && weight.byte_count > 0 && !weight.is_inline) {
-      weight.layout = PanelLayout::kColumns;
+    if (weight.byte_count > 0 && !weight.is_inline) {
+      weight.layout = LayoutOf(use, *constant.tensor);
     }
-    weight.panel_extent = ExtentOf(weight);
+    const auto packing = program.packings.find(use.value);
+    if (packing != program.packings.end()) weight.packing = &packing->second;
+    if (IsPacked(weight)) {
+      TRY_OK(PlanPanels(weight, files));
+    } else {
+      weight.panel_extent = ExtentOf(weight);
+    }
     if (!weight.is_inline) {
       constexpr uint64_t kMask = wire::kWeightAlignment - 1;
       TRY(const uint64_t aligned, CheckedAdd(plan.plaintext_bytes, kMask));

@@ -3,9 +3,10 @@
 // kernels take them. Format: docs/formats/weight_blob.md.
 
 #include "client/decompose/onnx/external_files.h"
-#include "client/decompose/program.h"
+#include "client/decompose/program/program.h"
 #include "common/base/result.h"
 #include "common/wire/data_type.h"
+#include "common/wire/packed_layout.h"
 
 namespace ephemeralml::decompose {
 
@@ -15,7 +16,8 @@ inline constexpr uint64_t kPanelBytes = 72 * 1024;
 /// Column panels are whole vectors wide where they are wide at all.
 inline constexpr uint64_t kPanelColumns = 16;
 
-enum class PanelLayout { kRows, kColumns };
+/// The last three are packed: docs/formats/weight_blob.md.
+enum class PanelLayout { kRows, kColumns, kMatrixPanels, kConvPanels, kDepthwisePanels };
 
 struct PlannedWeight {
   ValueId value = 0;
@@ -26,7 +28,12 @@ struct PlannedWeight {
   uint64_t offset = 0;
   uint64_t byte_count = 0;
   uint64_t panel_extent = 1;
+  wire::PackedShape packed;          ///< of packed layouts
+  const Packing* packing = nullptr;  ///< of packed layouts: what is sealed with the weight
 };
+
+/// True if the weight's panels are described by `packed`.
+bool IsPacked(const PlannedWeight& weight);
 
 struct WeightPlan {
   std::vector<PlannedWeight> weights;

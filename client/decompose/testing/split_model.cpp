@@ -37,13 +37,13 @@ Bytes RowMajor(const wire::Weight& weight, ByteSpan panels, size_t width) {
 
 }  // namespace
 
-Result<SplitModel> Split(ByteSpan model) {
+Result<SplitModel> Split(ByteSpan model, const DecomposeOptions& options) {
   SplitModel split;
   const auto sink = [&](ByteSpan sealed) -> Done {
     AppendBytes(split.blob, sealed);
     return {};
   };
-  TRY(split.report, DecomposeBytes(model, sink));
+  TRY(split.report, DecomposeBytes(model, sink, {}, options));
   const ByteSpan message = split.report.topology_message.Reveal();
   CHECK(split.topology.ParseFromArray(message.data(), static_cast<int>(message.size())));
   return split;

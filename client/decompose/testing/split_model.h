@@ -24,6 +24,6 @@ struct SplitModel {
   const wire::Node& NodeOf(std::string_view op) const;
 };
 
-Result<SplitModel> Split(ByteSpan model);
+Result<SplitModel> Split(ByteSpan model, const DecomposeOptions& options = {});
 
 }  // namespace ephemeralml::decompose::testing

@@ -1,4 +1,4 @@
-#include "client/decompose/resolve.h"
+#include "client/decompose/program/resolve.h"
 
 #include <algorithm>
 #include <bit>
@@ -36,6 +36,9 @@ class Resolver {
     if (model.graph.outputs.empty()) return Invalid("the model has no outputs");
     TRY(program_.main, ResolveGraph(model.graph, nullptr));
     TRY_OK(CheckOutputNames(model.graph));
+    for (const auto& [domain, version] : model.operator_sets) {
+      if (Normalized(domain).empty()) program_.opset = version;
+    }
     return std::move(program_);
   }
 
@@ -75,10 +78,10 @@ class Resolver {
     if (scope.outer != nullptr && scope.outer->Find(name)) {
       return Invalid("a subgraph defines " + quoted + " anew, which the graph around it has");
     }
-    if (!scope.values.emplace(name, next_id_).second) {
+    if (!scope.values.emplace(name, program_.next_id).second) {
       return Invalid(quoted + " is defined twice");
     }
-    ++next_id_;
+    ++program_.next_id;
     return {};
   }
 
@@ -146,13 +149,8 @@ class Resolver {
   const onnx::Tensor* AddLiteral(std::span<const T> values, wire::ElementType type,
                                  std::vector<int64_t> dims) {
     static_assert(std::endian::native == std::endian::little);
-    Literal& literal = program_.literals.emplace_back();
     const auto* bytes = reinterpret_cast<const uint8_t*>(values.data());
-    literal.bytes.assign(bytes, bytes + values.size_bytes());
-    literal.tensor.data_type = static_cast<int32_t>(type);
-    literal.tensor.dims = std::move(dims);
-    literal.tensor.raw_data = literal.bytes;
-    return &literal.tensor;
+    return &decompose::AddLiteral(program_, type, std::move(dims), {bytes, values.size_bytes()});
   }
 
   Result<ProgramNode> ResolveNode(const onnx::Node& node, const Scope& scope) {
@@ -161,7 +159,8 @@ class Resolver {
                          .domain = Normalized(node.domain),
                          .inputs = {},
                          .outputs = {},
-                         .subgraphs = {}};
+                         .subgraphs = {},
+                         .attributes = {}};
     for (const std::string_view input : node.inputs) {
       const auto id = input.empty() ? ValueId{0} : scope.Find(input);
       if (!id) {
@@ -192,13 +191,14 @@ class Resolver {
       if (!id) return Invalid("nothing makes the output '" + std::string(output.name) + "'");
       ValueId result = *id;
       if (made.erase(*id) == 0) {
-        result = next_id_++;
+        result = program_.next_id++;
         resolved.nodes.push_back({.source = nullptr,
                                   .op = "Identity",
                                   .domain = "",
                                   .inputs = {*id},
                                   .outputs = {result},
-                                  .subgraphs = {}});
+                                  .subgraphs = {},
+                                  .attributes = {}});
       }
       resolved.outputs.push_back({result, &output});
     }
@@ -206,7 +206,6 @@ class Resolver {
   }
 
   Program program_;
-  ValueId next_id_ = 1;
 };
 
 }  // namespace

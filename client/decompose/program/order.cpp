@@ -1,4 +1,4 @@
-#include "client/decompose/order.h"
+#include "client/decompose/program/order.h"
 
 #include <algorithm>
 #include <functional>

@@ -2,7 +2,7 @@
 // Names become numbers: every use of a value is bound to the one place that makes it, through
 // subgraphs, and constants are taken out of the graph.
 
-#include "client/decompose/program.h"
+#include "client/decompose/program/program.h"
 #include "common/base/result.h"
 
 namespace ephemeralml::decompose {

@@ -1,7 +1,7 @@
 #pragma once
 // Puts every graph's nodes in an order of execution and drops those that no output needs.
 
-#include "client/decompose/program.h"
+#include "client/decompose/program/program.h"
 #include "common/base/result.h"
 
 namespace ephemeralml::decompose {

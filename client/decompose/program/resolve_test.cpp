@@ -1,9 +1,9 @@
-#include "client/decompose/resolve.h"
+#include "client/decompose/program/resolve.h"
 
 #include <gtest/gtest.h>
 
 #include "client/decompose/onnx/read_model.h"
-#include "client/decompose/order.h"
+#include "client/decompose/program/order.h"
 #include "client/decompose/testing/models.h"
 
 namespace ephemeralml::decompose {

@@ -1,0 +1,30 @@
+#pragma once
+// The passes, in their order. Each keeps the program's meaning, and the facts true; none touches
+// subgraphs. Part of Prepare.
+
+#include "client/decompose/onnx/external_files.h"
+#include "client/decompose/prepare/facts.h"
+
+namespace ephemeralml::decompose {
+
+/// Removes Identity nodes, and Dropout nodes that do nothing in inference. An Identity stays where
+/// an output of the model is a constant, an input, or a second name.
+void DropIdentities(Program& program, Facts& facts, onnx::ExternalFiles& files);
+
+/// Turns what is known before any run into constants: small integers, and single floats.
+void FoldConstants(Program& program, const Facts& facts);
+
+/// Finds layer normalization over the last axis in its spelled-out forms.
+void FuseLayerNormalization(Program& program, const Facts& facts);
+
+/// Finds Gelu in its spelled-out forms, by the error function and by tanh.
+void FuseGelu(Program& program, const Facts& facts);
+
+/// Turns matrix products with a constant matrix, as MatMul or Gemm, into our own MatMul, with the
+/// bias, residual and activation that follow.
+void FuseMatMul(Program& program, const Facts& facts);
+
+/// Finds scaled dot-product attention, heads being split off and put together again.
+void FuseAttention(Program& program, const Facts& facts);
+
+}  // namespace ephemeralml::decompose
