@@ -23,17 +23,20 @@ ArenaBlock::ArenaBlock(ArenaBlock&& other) noexcept
 
 ArenaBlock& ArenaBlock::operator=(ArenaBlock&& other) noexcept {
   if (this != &other) {
-    Release();
+    Release(Wipe);
     arena_ = std::exchange(other.arena_, nullptr);
     bytes_ = std::exchange(other.bytes_, {});
   }
   return *this;
 }
 
-ArenaBlock::~ArenaBlock() { Release(); }
+ArenaBlock::~ArenaBlock() { Release(Wipe); }
 
-void ArenaBlock::Release() {
-  if (arena_ != nullptr) arena_->Free(bytes_);
+void ArenaBlock::Release(const std::function<void(MutableByteSpan)>& wipe) {
+  if (!bytes_.empty()) {
+    wipe(bytes_);
+    arena_->Free(bytes_);
+  }
   arena_ = nullptr;
   bytes_ = {};
 }
@@ -88,8 +91,6 @@ Result<ArenaBlock> Arena::Allocate(size_t size) {
 }
 
 void Arena::Free(MutableByteSpan bytes) {
-  if (bytes.empty()) return;
-  Wipe(bytes);
   size_t offset = static_cast<size_t>(bytes.data() - base_);
   size_t size = RoundUp(bytes.size());
   const std::lock_guard lock(mutex_);

@@ -4,6 +4,7 @@
 // and kept out of core dumps where the system allows.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,10 +26,13 @@ class ArenaBlock {
   MutableByteSpan bytes() { return bytes_; }
   ByteSpan bytes() const { return bytes_; }
 
+  /// Gives the block back at once. `wipe` must overwrite all of what it is given with zeros: for
+  /// callers who share that work out among threads.
+  void Release(const std::function<void(MutableByteSpan)>& wipe);
+
  private:
   friend class Arena;
   ArenaBlock(Arena* arena, MutableByteSpan bytes) : arena_(arena), bytes_(bytes) {}
-  void Release();
 
   Arena* arena_ = nullptr;
   MutableByteSpan bytes_;

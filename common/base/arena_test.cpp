@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/secret_bytes.h"
+
 namespace ephemeralml {
 namespace {
 
@@ -29,6 +31,20 @@ TEST(Arena, WipesABlockWhenItIsGivenBack) {
   block = ArenaBlock();
   EXPECT_TRUE(std::all_of(memory, memory + 1000, [](uint8_t byte) { return byte == 0; }));
   EXPECT_EQ(arena->bytes_wiped(), 1000U);
+}
+
+TEST(Arena, LetsTheCallerWipeWhatItGivesBack) {
+  auto arena = Arena::Create(kLimit).value();
+  ArenaBlock block = arena->Allocate(1000).value();
+  size_t wiped = 0;
+  block.Release([&](MutableByteSpan bytes) {
+    Wipe(bytes);
+    wiped = bytes.size();
+  });
+  EXPECT_EQ(wiped, 1000U);
+  EXPECT_EQ(arena->bytes_wiped(), 1000U);
+  EXPECT_EQ(arena->bytes_in_use(), 0U);
+  EXPECT_TRUE(block.bytes().empty());
 }
 
 TEST(Arena, RefusesMoreThanItsLimit) {

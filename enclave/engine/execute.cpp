@@ -83,7 +83,7 @@ Done Execution::RunNode(const PreparedNode& node) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (node.wants_output[i]) activations_[node.outputs[i]] = std::move(outputs[i]);
   }
-  for (const Slot slot : node.releases) activations_[slot] = Tensor();
+  for (const Slot slot : node.releases) activations_[slot].Release(*resources_.threads);
   return {};
 }
 
@@ -108,7 +108,8 @@ Result<std::vector<NamedTensor>> Execute(const PreparedModel& model,
                                          Threads& threads, weights::Ledger& ledger,
                                          const Limits& limits) {
   TRY(const std::vector<TensorView> matched, MatchInputs(model.graph.inputs, inputs));
-  Execution execution(model, {&sealed, &arena, &ledger, &threads, nullptr}, limits.most_steps);
+  TRY(std::vector<ArenaBlock> windows, MakeWindows(arena, sealed, threads.count()));
+  Execution execution(model, {&sealed, &arena, &ledger, &threads, windows, nullptr}, limits.most_steps);
   for (size_t i = 0; i < matched.size(); ++i) {
     TRY_OK(execution.SetInput(model.graph.inputs[i].slot, matched[i]));
   }

@@ -6,11 +6,11 @@
 
 namespace ephemeralml::weights {
 
-PanelReader::PanelReader(const SealedModel& model, Ledger& ledger, ArenaBlock window,
+PanelReader::PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSpan window,
                          uint64_t begin, uint64_t end)
     : model_(&model),
       ledger_(&ledger),
-      window_(std::move(window)),
+      window_(window),
       next_chunk_(begin / model.cipher->chunk_bytes()),
       end_(end),
       skip_(begin % model.cipher->chunk_bytes()) {}
@@ -18,7 +18,7 @@ PanelReader::PanelReader(const SealedModel& model, Ledger& ledger, ArenaBlock wi
 PanelReader::PanelReader(PanelReader&& other) noexcept
     : model_(other.model_),
       ledger_(other.ledger_),
-      window_(std::move(other.window_)),
+      window_(other.window_),
       next_chunk_(other.next_chunk_),
       end_(other.end_),
       skip_(other.skip_),
@@ -35,9 +35,9 @@ PanelReader::~PanelReader() {
 // What was opened beyond the piece moves to the window's front.
 void PanelReader::WipePiece() {
   if (piece_ == 0) return;
-  uint8_t* front = window_.bytes().data();
+  uint8_t* front = window_.data();
   const size_t rest = filled_ - piece_;
-  std::memmove(front, front + piece_, rest);
+  if (rest > 0) std::memmove(front, front + piece_, rest);
   Wipe({front + rest, piece_});
   const Clock::time_point now = Clock::now();
   ledger_->Wiped(piece_, now - opened_at_);
@@ -50,7 +50,7 @@ Result<ByteSpan> PanelReader::Next(uint64_t bytes) {
   WipePiece();
   TRY_OK(OpenUntil(bytes));
   piece_ = bytes;
-  return window_.bytes().first(bytes);
+  return window_.first(bytes);
 }
 
 Done PanelReader::OpenUntil(uint64_t bytes) {
@@ -60,7 +60,7 @@ Done PanelReader::OpenUntil(uint64_t bytes) {
   const size_t chunk_bytes = model_->cipher->chunk_bytes();
   while (filled_ < bytes) {
     CHECK(next_chunk_ * chunk_bytes < end_);
-    const MutableByteSpan target = window_.bytes().subspan(filled_, chunk_bytes);
+    const MutableByteSpan target = window_.subspan(filled_, chunk_bytes);
     ledger_->Opened(chunk_bytes);
     const Done opened = OpenChunk(*model_, next_chunk_, target, *ledger_);
     if (!opened) {
@@ -87,21 +87,22 @@ ByteSpan PanelReader::Upcoming() const {
   return model_->sealed_chunks.subspan(begin, end - begin);
 }
 
-PackedWeight::PackedWeight(const SealedModel& model, const WeightInfo& weight, Arena& arena,
-                           Ledger& ledger)
-    : model_(&model), weight_(&weight), arena_(&arena), ledger_(&ledger) {
+PackedWeight::PackedWeight(const SealedModel& model, const WeightInfo& weight, Ledger& ledger)
+    : model_(&model), weight_(&weight), ledger_(&ledger) {
   CHECK(IsPacked(weight.layout));
 }
 
-Result<PanelReader> PackedWeight::Read(uint64_t first_panel, uint64_t last_panel,
-                                       uint64_t largest_piece) const {
+uint64_t PackedWeight::WindowBytes(uint64_t largest_piece) const {
+  return largest_piece + 2 * model_->cipher->chunk_bytes();
+}
+
+PanelReader PackedWeight::Read(uint64_t first_panel, uint64_t last_panel,
+                               MutableByteSpan window) const {
   CHECK(first_panel <= last_panel && last_panel <= shape().panel_count());
   const uint64_t element_bytes = wire::ElementBytes(weight_->type);
-  const uint64_t begin = weight_->offset + shape().OffsetOf(first_panel) * element_bytes;
-  const uint64_t end = weight_->offset + shape().OffsetOf(last_panel) * element_bytes;
-  // Before the first piece and after each one, parts of a chunk may lie beside it.
-  TRY(ArenaBlock window, arena_->Allocate(largest_piece + 2 * model_->cipher->chunk_bytes()));
-  return PanelReader(*model_, *ledger_, std::move(window), begin, end);
+  return PanelReader(*model_, *ledger_, window,
+                     weight_->offset + shape().OffsetOf(first_panel) * element_bytes,
+                     weight_->offset + shape().OffsetOf(last_panel) * element_bytes);
 }
 
 }  // namespace ephemeralml::weights

@@ -15,8 +15,8 @@ class PanelReader {
   PanelReader& operator=(PanelReader&&) = delete;
   ~PanelReader();
 
-  /// The next `bytes` of the run, at most `largest_piece`; wipes what was read before. Every chunk
-  /// that it touches is authenticated first. A bug to read past the run's end.
+  /// The next `bytes` of the run; wipes what was read before. Every chunk that it touches is
+  /// authenticated first. A bug to read past the run's end, or more than the window is for.
   /// Errors: kUnauthentic `weights_unauthentic`.
   Result<ByteSpan> Next(uint64_t bytes);
 
@@ -28,14 +28,14 @@ class PanelReader {
   friend class PackedWeight;
   using Clock = std::chrono::steady_clock;
 
-  PanelReader(const SealedModel& model, Ledger& ledger, ArenaBlock window, uint64_t begin,
+  PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSpan window, uint64_t begin,
               uint64_t end);
   void WipePiece();
   Done OpenUntil(uint64_t bytes);
 
   const SealedModel* model_;
   Ledger* ledger_;
-  ArenaBlock window_;
+  MutableByteSpan window_;
   uint64_t next_chunk_;
   uint64_t end_;                 // of the run, in the plaintext stream
   uint64_t skip_;                // plaintext of the first chunk before the run's begin
@@ -49,19 +49,21 @@ class PanelReader {
 class PackedWeight {
  public:
   /// A bug if the weight isn't packed.
-  PackedWeight(const SealedModel& model, const WeightInfo& weight, Arena& arena, Ledger& ledger);
+  PackedWeight(const SealedModel& model, const WeightInfo& weight, Ledger& ledger);
 
   const WeightInfo& weight() const { return *weight_; }
   const wire::PackedShape& shape() const { return weight_->packed; }
 
-  /// Reads the panels from `first_panel` on, to the end of the weight at most.
-  /// Errors: kOverLimit `session_memory_exceeded`.
-  Result<PanelReader> Read(uint64_t first_panel, uint64_t last_panel, uint64_t largest_piece) const;
+  /// Bytes of a window for pieces of up to `largest_piece` bytes: before the first piece and after
+  /// each one, parts of a chunk may lie beside it.
+  uint64_t WindowBytes(uint64_t largest_piece) const;
+  /// Reads the panels [first_panel, last_panel). The window outlives the reader, which leaves it
+  /// wiped.
+  PanelReader Read(uint64_t first_panel, uint64_t last_panel, MutableByteSpan window) const;
 
  private:
   const SealedModel* model_;
   const WeightInfo* weight_;
-  Arena* arena_;
   Ledger* ledger_;
 };
 

@@ -11,12 +11,10 @@ namespace {
 
 using testing::TestBlob;
 
-constexpr size_t kArenaBytes = size_t{64} << 20;
-
 // A packed matrix [300, 150] with biases between two other weights, so that neither of its ends is
 // a chunk's.
 struct Fixture {
-  Fixture() : arena(*Arena::Create(kArenaBytes)) {
+  Fixture() {
     std::vector<float> values(300 * 150);
     for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
     std::vector<float> bias(150);
@@ -29,14 +27,19 @@ struct Fixture {
     model = blob.model();
   }
 
-  PackedWeight Weight() { return {model, weight, *arena, ledger}; }
+  PackedWeight Weight() { return {model, weight, ledger}; }
+
+  PanelReader Read(uint64_t first, uint64_t last, uint64_t largest_piece) {
+    window.assign(Weight().WindowBytes(largest_piece), 0);
+    return Weight().Read(first, last, window);
+  }
 
   void ExpectAllWiped() const {
-    EXPECT_EQ(arena->bytes_in_use(), 0u);
+    EXPECT_TRUE(std::ranges::all_of(window, [](uint8_t b) { return b == 0; }));
     EXPECT_EQ(ledger.Read().bytes_opened, ledger.Read().bytes_wiped);
   }
 
-  std::unique_ptr<Arena> arena;
+  Bytes window;
   TestBlob blob;
   Ledger ledger;
   WeightInfo weight;
@@ -70,9 +73,8 @@ TEST(PanelReader, GivesPanelsInOrderWhateverThePieces) {
   for (const size_t rows : {1, 7, 64, 300, 301}) {
     Fixture f;
     {
-      auto reader = f.Weight().Read(0, 3, rows * 64 * sizeof(float));
-      ASSERT_TRUE(reader.has_value());
-      ExpectPanels(*reader, 0, 3, rows);
+      auto reader = f.Read(0, 3, rows * 64 * sizeof(float));
+      ExpectPanels(reader, 0, 3, rows);
     }
     f.ExpectAllWiped();
   }
@@ -81,9 +83,8 @@ TEST(PanelReader, GivesPanelsInOrderWhateverThePieces) {
 TEST(PanelReader, BeginsAtAnyPanel) {
   Fixture f;
   {
-    auto reader = f.Weight().Read(1, 2, 301 * 64 * sizeof(float));
-    ASSERT_TRUE(reader.has_value());
-    ExpectPanels(*reader, 1, 2, 301);
+    auto reader = f.Read(1, 2, 301 * 64 * sizeof(float));
+    ExpectPanels(reader, 1, 2, 301);
   }
   f.ExpectAllWiped();
 }
@@ -91,9 +92,8 @@ TEST(PanelReader, BeginsAtAnyPanel) {
 TEST(PanelReader, OpensEachChunkOnce) {
   Fixture f;
   {
-    auto reader = f.Weight().Read(0, 3, 7 * 64 * sizeof(float));
-    ASSERT_TRUE(reader.has_value());
-    ExpectPanels(*reader, 0, 3, 7);
+    auto reader = f.Read(0, 3, 7 * 64 * sizeof(float));
+    ExpectPanels(reader, 0, 3, 7);
   }
   const uint64_t first = f.weight.offset / f.blob.chunk_bytes();
   const uint64_t last = (f.weight.offset + f.weight.byte_count - 1) / f.blob.chunk_bytes();
@@ -102,10 +102,9 @@ TEST(PanelReader, OpensEachChunkOnce) {
 
 TEST(PanelReader, WipesEachPieceBeforeTheNext) {
   Fixture f;
-  auto reader = f.Weight().Read(0, 1, 100 * 64 * sizeof(float));
-  ASSERT_TRUE(reader.has_value());
-  const ByteSpan first = *reader->Next(100 * 64 * sizeof(float));
-  const ByteSpan second = *reader->Next(16 * 64 * sizeof(float));
+  auto reader = f.Read(0, 1, 100 * 64 * sizeof(float));
+  const ByteSpan first = *reader.Next(100 * 64 * sizeof(float));
+  const ByteSpan second = *reader.Next(16 * 64 * sizeof(float));
   // What the second doesn't cover must be zeros, or the rest of an open chunk.
   const size_t beyond = second.size() + f.blob.chunk_bytes();
   EXPECT_TRUE(std::ranges::all_of(first.subspan(beyond), [](uint8_t b) { return b == 0; }));
@@ -115,8 +114,8 @@ TEST(PanelReader, HasLittleOpenAtOnce) {
   Fixture f;
   const size_t piece = 20 * 64 * sizeof(float);
   {
-    auto reader = f.Weight().Read(0, 3, piece);
-    ExpectPanels(*reader, 0, 3, 20);
+    auto reader = f.Read(0, 3, piece);
+    ExpectPanels(reader, 0, 3, 20);
   }
   EXPECT_LE(f.ledger.Read().peak_plaintext_bytes, piece + 2 * f.blob.chunk_bytes());
 }
@@ -129,11 +128,10 @@ TEST(PanelReader, RefusesAFlippedBitInAnyChunk) {
     const size_t at = chunk * (f.blob.chunk_bytes() + wire::kTagBytes) + 5;
     f.blob.sealed()[at] ^= 0x10;
     {
-      auto reader = f.Weight().Read(0, 3, 301 * 64 * sizeof(float));
-      ASSERT_TRUE(reader.has_value());
+      auto reader = f.Read(0, 3, 301 * 64 * sizeof(float));
       Result<ByteSpan> open = ByteSpan();
       for (size_t panel = 0; panel < 3 && open.has_value(); ++panel) {
-        open = reader->Next(301 * (panel == 2 ? 32 : 64) * sizeof(float));
+        open = reader.Next(301 * (panel == 2 ? 32 : 64) * sizeof(float));
       }
       ASSERT_FALSE(open.has_value()) << "chunk " << chunk;
       EXPECT_EQ(open.error().reason, "weights_unauthentic");
@@ -145,13 +143,13 @@ TEST(PanelReader, RefusesAFlippedBitInAnyChunk) {
 
 TEST(PanelReader, UpcomingIsWhatTheNextPieceOpens) {
   Fixture f;
-  auto reader = f.Weight().Read(0, 3, 301 * 64 * sizeof(float));
-  const ByteSpan upcoming = reader->Upcoming();
+  auto reader = f.Read(0, 3, 301 * 64 * sizeof(float));
+  const ByteSpan upcoming = reader.Upcoming();
   const uint64_t first = f.weight.offset / f.blob.chunk_bytes();
   EXPECT_EQ(upcoming.data(),
             f.model.sealed_chunks.data() + first * (f.blob.chunk_bytes() + wire::kTagBytes));
-  ASSERT_TRUE(reader->Next(16).has_value());
-  EXPECT_EQ(reader->Upcoming().data(), upcoming.data() + f.blob.chunk_bytes() + wire::kTagBytes);
+  ASSERT_TRUE(reader.Next(16).has_value());
+  EXPECT_EQ(reader.Upcoming().data(), upcoming.data() + f.blob.chunk_bytes() + wire::kTagBytes);
 }
 
 }  // namespace

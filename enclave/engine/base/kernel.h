@@ -26,6 +26,10 @@ struct NodeSpec {
   Attributes attributes;
 };
 
+/// Measured to be flat from 36 to 288 KiB, and small is what we want to have open: 384 steps for 64
+/// columns, and their biases.
+inline constexpr uint64_t kLargestPieceBytes = (384 + 1) * wire::kPanelColumns * sizeof(float);
+
 /// One run of one node. Inputs and outputs are numbered as in the operator's definition.
 class KernelContext {
  public:
@@ -66,6 +70,10 @@ class KernelContext {
 
   /// Arena memory, wiped when the block goes. Errors: kOverLimit `session_memory_exceeded`.
   virtual Result<ArenaBlock> Scratch(size_t bytes) = 0;
+  /// Where a thread opens pieces of packed weights, up to kLargestPieceBytes of them: `part` is the
+  /// index of its part of a parallel region.
+  virtual MutableByteSpan Window(size_t part) = 0;
+
   /// For scratch memory that threads take for themselves.
   virtual Arena& arena() = 0;
 

@@ -20,6 +20,15 @@ Result<weights::PanelStream> StreamOf(const weights::WeightInfo& weight,
 
 }  // namespace
 
+Result<std::vector<ArenaBlock>> MakeWindows(Arena& arena, const weights::SealedModel& model,
+                                            size_t threads) {
+  std::vector<ArenaBlock> windows(threads);
+  for (ArenaBlock& window : windows) {
+    TRY(window, arena.Allocate(kLargestPieceBytes + 2 * model.cipher->chunk_bytes()));
+  }
+  return windows;
+}
+
 Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources) {
   CHECK(input.present());
   if (input.activation != nullptr) return *input.activation;
@@ -92,8 +101,7 @@ Result<weights::PanelStream> NodeContext::Panels(size_t index) {
 Result<weights::PackedWeight> NodeContext::Packed(size_t index, weights::PanelLayout layout) {
   const NodeInput& input = Present(index);
   if (input.weight == nullptr || input.weight->layout != layout) return PackedOtherwise();
-  return weights::PackedWeight(*resources_->model, *input.weight, *resources_->arena,
-                               *resources_->ledger);
+  return weights::PackedWeight(*resources_->model, *input.weight, *resources_->ledger);
 }
 
 Result<Tensor*> NodeContext::Output(size_t index, ElementType type, Shape shape) {
@@ -110,6 +118,11 @@ Done NodeContext::ForwardInput(size_t input, size_t output, Shape shape) {
 }
 
 Result<ArenaBlock> NodeContext::Scratch(size_t bytes) { return resources_->arena->Allocate(bytes); }
+
+MutableByteSpan NodeContext::Window(size_t part) {
+  CHECK(part < resources_->windows.size());
+  return resources_->windows[part].bytes();
+}
 
 Done NodeContext::RunGraph(const PreparedGraph& graph) {
   CHECK(resources_->run_graph != nullptr);

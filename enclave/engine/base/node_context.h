@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "enclave/engine/base/kernel.h"
@@ -28,9 +29,16 @@ struct Resources {
   Arena* arena = nullptr;
   weights::Ledger* ledger = nullptr;
   Threads* threads = nullptr;
+  /// For every thread the window in which it opens panels; from MakeWindows.
+  std::span<ArenaBlock> windows = {};
   /// Runs a subgraph without inputs and returns its outputs.
   std::function<Result<std::vector<Tensor>>(const PreparedGraph&)> run_graph;
 };
+
+/// A window for each thread, for pieces of up to kLargestPieceBytes.
+/// Errors: kOverLimit `session_memory_exceeded`.
+Result<std::vector<ArenaBlock>> MakeWindows(Arena& arena, const weights::SealedModel& model,
+                                            size_t threads);
 
 /// The input's elements as an activation: shared if it is one, else copied.
 /// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.
@@ -55,6 +63,7 @@ class NodeContext final : public KernelContext {
   Done ForwardInput(size_t input, size_t output, Shape shape) override;
   Result<ArenaBlock> Scratch(size_t bytes) override;
   Arena& arena() override { return *resources_->arena; }
+  MutableByteSpan Window(size_t part) override;
   Done RunGraph(const PreparedGraph& graph) override;
   Threads& threads() override { return *resources_->threads; }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/checked.h"
+#include "common/base/secret_bytes.h"
 
 namespace ephemeralml::engine {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 // More elements than any machine holds, few enough that products with element widths and sums of
 // strides stay far from 64 bits' end.
 constexpr int64_t kMostElements = int64_t{1} << 42;
+// Below this many bytes waking another thread to wipe costs more than it brings.
+constexpr size_t kWorthAThread = 32 * 1024;
 
 }  // namespace
 
@@ -71,6 +74,17 @@ Tensor Tensor::Reshaped(Shape shape) const {
 
 TensorView Tensor::View() const {
   return {type_, shape_, storage_ == nullptr ? ByteSpan() : std::as_const(*storage_).bytes()};
+}
+
+void Tensor::Release(Threads& threads) {
+  if (storage_ != nullptr && storage_.use_count() == 1) {
+    storage_->Release([&](MutableByteSpan bytes) {
+      threads.ParallelFor(bytes.size(), kWorthAThread, [&](size_t begin, size_t end) {
+        Wipe(bytes.subspan(begin, end - begin));
+      });
+    });
+  }
+  *this = Tensor();
 }
 
 MutableByteSpan Tensor::MutableBytes() {

@@ -9,6 +9,7 @@
 #include "common/base/arena.h"
 #include "common/base/result.h"
 #include "common/wire/data_type.h"
+#include "enclave/engine/base/threads.h"
 
 namespace ephemeralml::engine {
 
@@ -109,6 +110,10 @@ class Tensor {
     return {reinterpret_cast<T*>(MutableBytes().data()), byte_count_ / sizeof(T)};
   }
   MutableByteSpan MutableBytes();
+
+  /// Lets go of the elements; if nobody else has them, all threads wipe them.
+  /// Not from within a parallel region.
+  void Release(Threads& threads);
 
  private:
   ElementType type_ = ElementType::kUndefined;

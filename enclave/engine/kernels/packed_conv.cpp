@@ -40,7 +40,7 @@ class PackedConv final : public Kernel {
     product.segments = sum;
     product.epilogue = epilogue_;
     Place(input, padded, window, shape, product);
-    return panels::MultiplyPacked(context.threads(), weight, product);
+    return panels::MultiplyPacked(context, weight, product);
   }
 
  private:

@@ -5,6 +5,8 @@
 namespace ephemeralml::engine::kernels {
 namespace {
 
+// Below this many multiplications waking another thread costs more than it brings.
+constexpr int64_t kWorthAThread = 64 * 1024;
 constexpr int64_t kPanelBlocks = static_cast<int64_t>(wire::kPanelColumns) / kBlockLanes;
 
 // All that a run over panels needs to know.
@@ -51,15 +53,21 @@ void FilterPlane(const Filtering& f, int64_t plane, panels::FilterRow row, float
   }
 }
 
-// The blocks of channels [begin, end), of every image.
+// The blocks of channels [begin, end), of every image, on the thread of this part.
 Done FilterBlocks(KernelContext& context, const Filtering& f, const weights::PackedWeight& weight,
-                  int64_t begin, int64_t end) {
+                  size_t part, int64_t begin, int64_t end) {
   const int64_t first = begin / kPanelBlocks;
   const int64_t last = (end + kPanelBlocks - 1) / kPanelBlocks;
   const wire::PackedShape& shape = weight.shape();
-  TRY(weights::PanelReader reader,
-      weight.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last),
-                  shape.rows() * wire::kPanelColumns * sizeof(float)));
+  MutableByteSpan window = context.Window(part);
+  ArenaBlock larger;  // for filters of hundreds of taps
+  const uint64_t needed = weight.WindowBytes(shape.rows() * wire::kPanelColumns * sizeof(float));
+  if (needed > window.size()) {
+    TRY(larger, context.Scratch(needed));
+    window = larger.bytes();
+  }
+  weights::PanelReader reader =
+      weight.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
   const bool pads = f.padded_width != f.input.width || f.padded_height != f.input.height;
   ArenaBlock padded;
   if (pads) {
@@ -129,12 +137,16 @@ class PackedDepthwise final : public Kernel {
                          kBlockLanes);
       }
     }
-    const int64_t work = input.batch * f.output_plane() * static_cast<int64_t>(f.taps.size());
+    const int64_t work =
+        input.batch * input.blocks * f.output_plane() * static_cast<int64_t>(f.taps.size());
+    const auto threads = static_cast<int64_t>(context.threads().count());
+    const int64_t parts =
+        std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, input.blocks));
     return context.threads().TryParallelFor(
-        static_cast<size_t>(input.blocks), static_cast<size_t>(64 * 1024 / (work + 1) + 1),
-        [&](size_t begin, size_t end) {
-          return FilterBlocks(context, f, weight, static_cast<int64_t>(begin),
-                              static_cast<int64_t>(end));
+        static_cast<size_t>(parts), 1, [&](size_t begin, size_t end) {
+          return FilterBlocks(context, f, weight, begin,
+                              input.blocks * static_cast<int64_t>(begin) / parts,
+                              input.blocks * static_cast<int64_t>(end) / parts);
         });
   }
 

@@ -45,7 +45,7 @@ class PackedMatMul final : public Kernel {
     product.result_panel = wire::kPanelColumns;
     product.segments = {&sum, 1};
     product.epilogue = epilogue_;
-    return panels::MultiplyPacked(context.threads(), weight, product);
+    return panels::MultiplyPacked(context, weight, product);
   }
 
  private:

@@ -6,8 +6,8 @@
 namespace ephemeralml::engine::panels {
 namespace {
 
-// Measured to be flat from 36 to 288 KiB, and small is what we want to have open.
-constexpr int64_t kMostPieceSteps = 384;
+constexpr int64_t kMostPieceSteps =
+    static_cast<int64_t>(kLargestPieceBytes / (wire::kPanelColumns * sizeof(float))) - 1;
 // Rows that are handed out together: whole tiles of every height but the rare ones.
 constexpr int64_t kBlockRows = 24;
 // Below this many multiplications waking another thread costs more than it brings.
@@ -53,13 +53,11 @@ class Sharing {
   }
   int64_t units() const { return static_cast<int64_t>(shape_.panel_count()) * blocks_per_panel(); }
 
-  Done Run(int64_t begin, int64_t end) const {
+  Done Run(int64_t begin, int64_t end, MutableByteSpan window) const {
     const int64_t first = begin / blocks_per_panel();
     const int64_t last = (end + blocks_per_panel() - 1) / blocks_per_panel();
-    const uint64_t most_bytes =
-        static_cast<uint64_t>(kMostPieceSteps + 1) * wire::kPanelColumns * sizeof(float);
-    TRY(weights::PanelReader reader,
-        weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), most_bytes));
+    weights::PanelReader reader =
+        weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
     for (int64_t panel = first; panel < last; ++panel) {
       const int64_t base = panel * blocks_per_panel();
       TRY_OK(RunPanel(reader, panel, std::max(begin - base, int64_t{0}),
@@ -129,19 +127,21 @@ class Sharing {
 
 }  // namespace
 
-Done MultiplyPacked(Threads& threads, const weights::PackedWeight& weight, const Product& product) {
+Done MultiplyPacked(KernelContext& context, const weights::PackedWeight& weight,
+                    const Product& product) {
   const Lines& lines = product.lines;
   const int64_t rows = lines.images * lines.lines * lines.rows;
   if (rows == 0) return {};
   const Sharing sharing(weight, product);
   const int64_t work = rows * static_cast<int64_t>(weight.shape().steps * weight.shape().columns);
-  const auto parts = std::clamp<int64_t>(
-      work / kWorthAThread, 1,
-      std::min<int64_t>(static_cast<int64_t>(threads.count()), sharing.units()));
-  return threads.TryParallelFor(
+  const auto threads = static_cast<int64_t>(context.threads().count());
+  const int64_t parts =
+      std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, sharing.units()));
+  return context.threads().TryParallelFor(
       static_cast<size_t>(parts), 1, [&](size_t begin, size_t end) -> Done {
         return sharing.Run(sharing.units() * static_cast<int64_t>(begin) / parts,
-                           sharing.units() * static_cast<int64_t>(end) / parts);
+                           sharing.units() * static_cast<int64_t>(end) / parts,
+                           context.Window(begin));
       });
 }
 

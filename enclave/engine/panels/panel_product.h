@@ -2,7 +2,7 @@
 // Products of activations with a packed weight, on all threads: each opens its share of the panels,
 // piece by piece, multiplies, wipes, goes on. Nothing of a weight lies open but a piece a thread.
 
-#include "enclave/engine/base/threads.h"
+#include "enclave/engine/base/kernel.h"
 #include "enclave/engine/panels/panel_tile.h"
 #include "enclave/weights/panel_reader.h"
 
@@ -34,7 +34,8 @@ struct Product {
 };
 
 /// result = epilogue(left · weight + bias + residual). Not from within a parallel region.
-/// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.
-Done MultiplyPacked(Threads& threads, const weights::PackedWeight& weight, const Product& product);
+/// Errors: kUnauthentic `weights_unauthentic`.
+Done MultiplyPacked(KernelContext& context, const weights::PackedWeight& weight,
+                    const Product& product);
 
 }  // namespace ephemeralml::engine::panels

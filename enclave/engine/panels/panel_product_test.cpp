@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 
+#include "enclave/engine/base/node_context.h"
 #include "enclave/weights/testing/test_blob.h"
 
 namespace ephemeralml::engine::panels {
@@ -75,6 +76,9 @@ void ExpectMatrixProduct(const Case& c) {
   const weights::SealedModel model = blob.model();
   weights::Ledger ledger;
   Threads threads(c.threads);
+  auto windows = *MakeWindows(*arena, model, c.threads);
+  const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
+  NodeContext context(resources, {}, {});
   std::vector<float> y(residual.size() + 16, 777.0f);
   const Segment segment{0, c.inner};
   Product product;
@@ -86,8 +90,7 @@ void ExpectMatrixProduct(const Case& c) {
   product.result_panel = 64;
   product.segments = {&segment, 1};
   product.epilogue = c.epilogue;
-  const Done done =
-      MultiplyPacked(threads, weights::PackedWeight(model, weight, *arena, ledger), product);
+  const Done done = MultiplyPacked(context, weights::PackedWeight(model, weight, ledger), product);
   ASSERT_TRUE(done.has_value()) << done.error().reason;
   for (int64_t row = 0; row < c.rows; ++row) {
     for (int64_t column = 0; column < c.columns; ++column) {
@@ -105,7 +108,9 @@ void ExpectMatrixProduct(const Case& c) {
   }
   for (size_t i = residual.size(); i < y.size(); ++i) ASSERT_EQ(y[i], 777.0f) << "ran past the end";
   EXPECT_EQ(ledger.Read().bytes_opened, ledger.Read().bytes_wiped);
-  EXPECT_EQ(arena->bytes_in_use(), 0u);
+  for (const ArenaBlock& window : windows) {
+    EXPECT_TRUE(std::ranges::all_of(window.bytes(), [](uint8_t byte) { return byte == 0; }));
+  }
 }
 
 // Every test runs on each kind of vector unit that this processor has, not on its best alone.

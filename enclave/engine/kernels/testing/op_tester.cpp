@@ -106,7 +106,8 @@ Result<std::vector<Value>> OpTester::Execute(const std::vector<bool>& wants_outp
   blob.Seal();
   const weights::SealedModel model = blob.model();
   Threads threads(thread_count_);
-  Resources resources{&model, arena.get(), &ledger, &threads, nullptr};
+  TRY(std::vector<ArenaBlock> windows, MakeWindows(*arena, model, thread_count_));
+  Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
   resources.run_graph = [&](const PreparedGraph& graph) -> Result<std::vector<Tensor>> {
     CHECK(run_graph_ != nullptr);
     TRY(const std::vector<Value> values, run_graph_(graph));
@@ -125,6 +126,7 @@ Result<std::vector<Value>> OpTester::Execute(const std::vector<bool>& wants_outp
     for (const Tensor& tensor : tensors) outputs.push_back(ToValue(tensor));
   }
   activations.clear();
+  windows.clear();
   const weights::Ledger::Totals totals = ledger.Read();
   EXPECT_EQ(totals.bytes_opened, totals.bytes_wiped) << "a panel stayed open";
   EXPECT_EQ(arena->bytes_in_use(), 0u) << "memory stayed in use";
