@@ -24,54 +24,67 @@ PanelReader::PanelReader(PanelReader&& other) noexcept
       skip_(other.skip_),
       piece_(std::exchange(other.piece_, 0)),
       filled_(std::exchange(other.filled_, 0)),
+      stale_(std::exchange(other.stale_, 0)),
+      dropped_(std::exchange(other.dropped_, 0)),
       opened_at_(other.opened_at_),
+      dropped_opened_at_(other.dropped_opened_at_),
       filled_at_(other.filled_at_) {}
 
 PanelReader::~PanelReader() {
-  piece_ = filled_;
-  WipePiece();
+  Wipe(window_.first(stale_));
+  CountWiped(dropped_);
+  ledger_->Wiped(filled_, Clock::now() - opened_at_);
 }
 
-// What was opened beyond the piece moves to the window's front.
-void PanelReader::WipePiece() {
+void PanelReader::CountWiped(size_t bytes) {
+  if (bytes == 0) return;
+  ledger_->Wiped(bytes, Clock::now() - dropped_opened_at_);
+  dropped_ -= bytes;
+}
+
+// What was opened beyond the piece moves to the window's front. The rest of the piece stays
+// readable until the next one is opened over it: that costs nothing, and there is never more than
+// one piece.
+void PanelReader::DropPiece() {
   if (piece_ == 0) return;
   uint8_t* front = window_.data();
   const size_t rest = filled_ - piece_;
   if (rest > 0) std::memmove(front, front + piece_, rest);
-  Wipe({front + rest, piece_});
-  const Clock::time_point now = Clock::now();
-  ledger_->Wiped(piece_, now - opened_at_);
+  if (dropped_ == 0) dropped_opened_at_ = opened_at_;
+  dropped_ += piece_;
   filled_ = rest;
   piece_ = 0;
-  opened_at_ = filled_at_;  // a rest is of the newest chunk
 }
 
 Result<ByteSpan> PanelReader::Next(uint64_t bytes) {
-  WipePiece();
+  DropPiece();
   TRY_OK(OpenUntil(bytes));
+  if (filled_ < stale_) Wipe(window_.subspan(filled_, stale_ - filled_));
+  stale_ = filled_;
+  CountWiped(dropped_);
   piece_ = bytes;
   return window_.first(bytes);
 }
 
 Done PanelReader::OpenUntil(uint64_t bytes) {
   if (filled_ >= bytes) return {};
-  filled_at_ = Clock::now();
-  if (filled_ == 0) opened_at_ = filled_at_;
+  const Clock::time_point now = Clock::now();
+  // A rest is of the newest chunk.
+  opened_at_ = filled_ == 0 ? now : filled_at_;
+  filled_at_ = now;
   const size_t chunk_bytes = model_->cipher->chunk_bytes();
   while (filled_ < bytes) {
     CHECK(next_chunk_ * chunk_bytes < end_);
     const MutableByteSpan target = window_.subspan(filled_, chunk_bytes);
+    stale_ = std::max(stale_, filled_ + chunk_bytes);
+    TRY_OK(OpenChunk(*model_, next_chunk_, target, *ledger_));
+    CountWiped(std::min(dropped_, chunk_bytes));
     ledger_->Opened(chunk_bytes);
-    const Done opened = OpenChunk(*model_, next_chunk_, target, *ledger_);
-    if (!opened) {
-      ledger_->Wiped(chunk_bytes, {});
-      return opened.error();
-    }
     ++next_chunk_;
     filled_ += chunk_bytes;
     if (skip_ == 0) continue;
     piece_ = std::exchange(skip_, 0);
-    WipePiece();
+    DropPiece();
   }
   return {};
 }

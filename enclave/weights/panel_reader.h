@@ -30,19 +30,23 @@ class PanelReader {
 
   PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSpan window, uint64_t begin,
               uint64_t end);
-  void WipePiece();
+  void DropPiece();
+  void CountWiped(size_t bytes);
   Done OpenUntil(uint64_t bytes);
 
   const SealedModel* model_;
   Ledger* ledger_;
   MutableByteSpan window_;
   uint64_t next_chunk_;
-  uint64_t end_;                 // of the run, in the plaintext stream
-  uint64_t skip_;                // plaintext of the first chunk before the run's begin
-  size_t piece_ = 0;             // bytes of the window that the last piece took
-  size_t filled_ = 0;            // bytes of the window that are open
-  Clock::time_point opened_at_;  // when the oldest open byte was
-  Clock::time_point filled_at_;  // when the newest chunk was
+  uint64_t end_;                         // of the run, in the plaintext stream
+  uint64_t skip_;                        // plaintext of the first chunk before the run's begin
+  size_t piece_ = 0;                     // bytes of the window that the last piece took
+  size_t filled_ = 0;                    // bytes of the window that are open
+  size_t stale_ = 0;                     // bytes of the window that may hold plaintext
+  size_t dropped_ = 0;                   // bytes of pieces that are still to be written over
+  Clock::time_point opened_at_;          // when the oldest open byte was
+  Clock::time_point dropped_opened_at_;  // when the oldest dropped byte was
+  Clock::time_point filled_at_;          // when the newest chunk was
 };
 
 /// A packed weight of one request. Threads: several may make readers.

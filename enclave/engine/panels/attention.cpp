@@ -80,7 +80,8 @@ class HeadWorker {
     for (int64_t first = 0; first < padded_keys_; first += kPanel) {
       piece.width = piece.columns = piece.weights_stride = std::min(kPanel, padded_keys_ - first);
       piece.weights = turned_ + first * shape_.head_columns;
-      MultiplyPiece(piece, strides, rows, {}, {});
+      Upcoming nothing;
+      MultiplyPiece(piece, strides, rows, {}, nothing);
       rows.result += kPanel;
     }
   }
@@ -110,7 +111,8 @@ class HeadWorker {
       piece.columns = std::min(kPanel, shape_.value_columns - first);
       piece.width = RoundUp(piece.columns, 16);
       piece.weights = values_ + first;
-      MultiplyPiece(piece, strides, rows, {}, {});
+      Upcoming nothing;
+      MultiplyPiece(piece, strides, rows, {}, nothing);
       rows.result += kPanel;
     }
   }

@@ -10,6 +10,8 @@ constexpr int64_t kMostPieceSteps =
     static_cast<int64_t>(kLargestPieceBytes / (wire::kPanelColumns * sizeof(float))) - 1;
 // Rows that are handed out together: whole tiles of every height but the rare ones.
 constexpr int64_t kBlockRows = 24;
+// Of a tile, mostly.
+constexpr int64_t kTileRows = 6;
 // Below this many multiplications waking another thread costs more than it brings.
 constexpr int64_t kWorthAThread = 128 * 1024;
 
@@ -90,11 +92,23 @@ class Sharing {
     return {};
   }
 
+  // As many sealed bytes as the next piece takes, over the time that this one takes.
+  Upcoming Spread(ByteSpan sealed, const Piece& piece, int64_t blocks) const {
+    int64_t steps = 0;
+    for (const Segment& segment : piece.segments) steps += segment.steps;
+    const auto bytes = static_cast<size_t>(piece.width * steps) * sizeof(float);
+    sealed = sealed.first(std::min(sealed.size(), bytes));
+    const int64_t rows =
+        std::min(blocks * kBlockRows, blocks / blocks_ * product_.lines.rows + kBlockRows);
+    const int64_t fours = rows / kTileRows * steps / 4;
+    const auto lines = static_cast<int64_t>(sealed.size() / 64) + 1;
+    return {sealed.data(), sealed.data() + sealed.size(), std::max<int64_t>(fours / lines, 1), 1};
+  }
+
   // Neighbouring blocks of one line go together.
   void RunPiece(const Piece& piece, int64_t panel, int64_t begin, int64_t end,
-                ByteSpan upcoming) const {
-    upcoming = upcoming.first(
-        std::min<size_t>(upcoming.size(), static_cast<size_t>(piece.width) * kMostPieceSteps * 4));
+                ByteSpan sealed) const {
+    Upcoming upcoming = Spread(sealed, piece, end - begin);
     while (begin < end) {
       const int64_t line = begin / blocks_;
       const int64_t stop = std::min(end, (line + 1) * blocks_);
@@ -102,7 +116,6 @@ class Sharing {
       Rows rows = RowsAt(line, panel, row);
       rows.count = std::min((stop - line * blocks_) * kBlockRows, product_.lines.rows) - row;
       MultiplyPiece(piece, product_.strides, rows, product_.epilogue, upcoming);
-      upcoming = {};
       begin = stop;
     }
   }

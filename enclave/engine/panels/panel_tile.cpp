@@ -1,6 +1,7 @@
 #include "enclave/engine/panels/panel_tile.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "enclave/engine/panels/vector_units.h"
 
@@ -19,16 +20,12 @@ inline constexpr int64_t kTileColumns = kLanes == 16 ? 64 : 16;
 // Weights come from the second cache while the first holds the rows: so many steps ahead.
 inline constexpr int64_t kPrefetchSteps = 8;
 
-// What stays to be brought into the cache, a line now and then.
-struct Prefetcher {
-  const uint8_t* next;
-  const uint8_t* end;
-
-  HWY_INLINE void Line() {
-    __builtin_prefetch(next, 0, 2);
-    next += next < end ? 64 : 0;
-  }
-};
+HWY_INLINE void Prefetch(Upcoming& upcoming) {
+  if (--upcoming.countdown > 0) return;
+  upcoming.countdown = upcoming.interval;
+  __builtin_prefetch(upcoming.next, 0, 2);
+  upcoming.next += upcoming.next < upcoming.end ? 64 : 0;
+}
 
 // Where `vector` of a row of the result begins, counted from the tile's first column.
 HWY_INLINE int64_t ResultOffset(const Strides& strides, int64_t vector) {
@@ -55,59 +52,115 @@ HWY_INLINE void StoreResult(Vec value, float* to, int64_t columns) {
   }
 }
 
-// One tile: kRows rows of kVectors vectors, `first` columns into the panel.
+// What is done to sums while they are still in registers.
+struct Bounds {
+  bool is_bounded = false;
+  float low = 0;
+  float high = 0;
+
+  static Bounds Of(const Epilogue& epilogue) {
+    if (epilogue.activation == Activation::kRelu) {
+      return {true, 0, std::numeric_limits<float>::infinity()};
+    }
+    if (epilogue.activation == Activation::kClip) return {true, epilogue.alpha, epilogue.beta};
+    return {};
+  }
+};
+
+// One tile of a piece: where its results begin, and how many columns they have.
+struct Tile {
+  const Piece& piece;
+  const Strides& strides;
+  const Rows& rows;
+  int64_t first;  // column of the panel
+  Bounds bounds;
+
+  int64_t columns() const { return piece.columns - first; }
+  HWY_INLINE int64_t At(int row, int vector) const {
+    return row * strides.result + ResultOffset(strides, vector);
+  }
+};
+
 template <int kRows, int kVectors>
-HWY_NOINLINE void Multiply(const Piece& piece, const Strides& strides, const Rows& rows,
-                           int64_t first, Prefetcher& prefetcher) {
+HWY_INLINE void Begin(const Tile& tile, Vec (&sums)[kRows][kVectors]) {
   const Lanes d;
-  Vec sums[kRows][kVectors];
-  const int64_t columns = piece.columns - first;
-  if (piece.is_first) {
+  if (tile.piece.is_first) {
     EPHEMERAL_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      const Vec bias =
-          piece.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, piece.bias + first + v * kLanes);
+      const Vec bias = tile.piece.bias == nullptr
+                           ? hn::Zero(d)
+                           : hn::LoadU(d, tile.piece.bias + tile.first + v * kLanes);
       EPHEMERAL_UNROLL
       for (int r = 0; r < kRows; ++r) sums[r][v] = bias;
     }
-  } else {
+    return;
+  }
+  EPHEMERAL_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    EPHEMERAL_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      sums[r][v] = LoadResult(tile.rows.result + tile.At(r, v), tile.columns() - v * kLanes);
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+HWY_INLINE void End(const Tile& tile, Vec (&sums)[kRows][kVectors]) {
+  if (tile.piece.is_last && tile.rows.residual != nullptr) {
     EPHEMERAL_UNROLL
     for (int r = 0; r < kRows; ++r) {
       EPHEMERAL_UNROLL
       for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] = LoadResult(rows.result + r * strides.result + ResultOffset(strides, v),
-                                columns - v * kLanes);
+        sums[r][v] = hn::Add(sums[r][v], LoadResult(tile.rows.residual + tile.At(r, v),
+                                                    tile.columns() - v * kLanes));
       }
     }
   }
-  const float* weights = piece.weights + first;
-  for (const Segment& segment : piece.segments) {
-    const float* left = rows.left + segment.offset;
-    for (int64_t step = 0; step < segment.steps; ++step) {
-      Vec w[kVectors];
+  if (tile.piece.is_last && tile.bounds.is_bounded) {
+    const Vec low = Broadcast(tile.bounds.low);
+    const Vec high = Broadcast(tile.bounds.high);
+    EPHEMERAL_UNROLL
+    for (int r = 0; r < kRows; ++r) {
       EPHEMERAL_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        w[v] = hn::LoadU(d, weights + v * kLanes);
-        __builtin_prefetch(weights + kPrefetchSteps * piece.weights_stride + v * kLanes, 0, 3);
-      }
-      EPHEMERAL_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        const Vec x = hn::Set(d, left[r * strides.left + step]);
-        EPHEMERAL_UNROLL
-        for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(x, w[v], sums[r][v]);
-      }
-      weights += piece.weights_stride;
-      if (step % 4 == 0) prefetcher.Line();
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = Bounded(sums[r][v], low, high);
     }
   }
   EPHEMERAL_UNROLL
   for (int r = 0; r < kRows; ++r) {
     EPHEMERAL_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      StoreResult(sums[r][v], rows.result + r * strides.result + ResultOffset(strides, v),
-                  columns - v * kLanes);
+      StoreResult(sums[r][v], tile.rows.result + tile.At(r, v), tile.columns() - v * kLanes);
     }
   }
+}
+
+template <int kRows, int kVectors>
+HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
+  const Lanes d;
+  Vec sums[kRows][kVectors];
+  Begin(tile, sums);
+  const float* weights = tile.piece.weights + tile.first;
+  const int64_t stride = tile.piece.weights_stride;
+  for (const Segment& segment : tile.piece.segments) {
+    const float* left = tile.rows.left + segment.offset;
+    for (int64_t step = 0; step < segment.steps; ++step) {
+      Vec w[kVectors];
+      EPHEMERAL_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        w[v] = hn::LoadU(d, weights + v * kLanes);
+        __builtin_prefetch(weights + kPrefetchSteps * stride + v * kLanes, 0, 3);
+      }
+      EPHEMERAL_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const Vec x = hn::Set(d, left[r * tile.strides.left + step]);
+        EPHEMERAL_UNROLL
+        for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(x, w[v], sums[r][v]);
+      }
+      weights += stride;
+      if (step % 4 == 0) Prefetch(upcoming);
+    }
+  }
+  End(tile, sums);
 }
 
 // A second pass over results that are still in the first cache: so the sums keep their registers.
@@ -125,6 +178,7 @@ HWY_INLINE void Map(const Strides& strides, const Rows& rows, int64_t columns, F
   }
 }
 
+// Residual and activation.
 HWY_NOINLINE void Finish(const Strides& strides, const Rows& rows, int64_t columns,
                          const Epilogue& epilogue) {
   const Vec alpha = Broadcast(epilogue.alpha);
@@ -160,7 +214,7 @@ HWY_NOINLINE void Finish(const Strides& strides, const Rows& rows, int64_t colum
   }
 }
 
-using MultiplyFunction = void (*)(const Piece&, const Strides&, const Rows&, int64_t, Prefetcher&);
+using MultiplyFunction = void (*)(const Tile&, Upcoming&);
 
 struct TileKind {
   int64_t rows;
@@ -211,27 +265,27 @@ const TileKind& NextTile(std::span<const TileKind> kinds, int64_t rows_left) {
 }
 
 void MultiplyRows(const Piece& piece, const Strides& strides, const Rows& rows,
-                  const Epilogue& epilogue, ByteSpan upcoming) {
-  Prefetcher prefetcher = {upcoming.data(), upcoming.data() + upcoming.size()};
+                  const Epilogue& epilogue, Upcoming& upcoming) {
   const int64_t width = std::min(piece.width, kTileColumns);
   const std::span<const TileKind> kinds = TileKindsFor(width);
+  const Bounds bounds = Bounds::Of(epilogue);
+  const bool is_finished = bounds.is_bounded || epilogue.activation == Activation::kNone;
   for (int64_t row = 0; row < rows.count;) {
     const TileKind& kind = NextTile(kinds, rows.count - row);
     Rows part = {rows.left + row * strides.left, rows.result + row * strides.result,
                  rows.residual == nullptr ? nullptr : rows.residual + row * strides.result,
                  kind.rows};
     for (int64_t first = 0; first < piece.width; first += width) {
-      kind.multiply(piece, strides, part, first, prefetcher);
-      if (piece.is_last) {
-        Finish(strides, part, std::min(width, piece.columns - first), epilogue);
+      kind.multiply({piece, strides, part, first, bounds}, upcoming);
+      if (piece.is_last && !is_finished) {
+        const Rows sums = {nullptr, part.result, nullptr, kind.rows};
+        Finish(strides, sums, std::min(width, piece.columns - first), epilogue);
       }
       part.result += width / 16 * strides.result_lanes;
       if (part.residual != nullptr) part.residual += width / 16 * strides.result_lanes;
     }
     row += kind.rows;
   }
-  // Few rows have few steps to prefetch from.
-  while (prefetcher.next < prefetcher.end) prefetcher.Line();
 }
 
 }  // namespace ephemeralml::engine::panels::HWY_NAMESPACE
@@ -244,7 +298,7 @@ HWY_EXPORT(Finish);
 HWY_EXPORT(MultiplyRows);
 
 void MultiplyPiece(const Piece& piece, const Strides& strides, const Rows& rows,
-                   const Epilogue& epilogue, ByteSpan upcoming) {
+                   const Epilogue& epilogue, Upcoming& upcoming) {
   HWY_DYNAMIC_DISPATCH(MultiplyRows)(piece, strides, rows, epilogue, upcoming);
 }
 

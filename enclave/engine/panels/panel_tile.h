@@ -61,10 +61,19 @@ struct Rows {
   int64_t count = 0;
 };
 
-/// result (+)= left · weights; after the last piece also residual and epilogue. Meanwhile brings
-/// `upcoming` into the cache. Sums of partial pieces stand in the result.
+/// Memory to be brought into the second cache meanwhile, evenly: bursts would crowd the weights out
+/// of the way between the caches.
+struct Upcoming {
+  const uint8_t* next = nullptr;
+  const uint8_t* end = nullptr;
+  int64_t interval = 1;  ///< from one line to the next, in fours of steps of tiles
+  int64_t countdown = 1;
+};
+
+/// result (+)= left · weights; after the last piece also residual and epilogue. Sums of partial
+/// pieces stand in the result.
 void MultiplyPiece(const Piece& piece, const Strides& strides, const Rows& rows,
-                   const Epilogue& epilogue, ByteSpan upcoming);
+                   const Epilogue& epilogue, Upcoming& upcoming);
 
 /// What MultiplyPiece does after the last piece, for results made otherwise: adds the residual and
 /// applies the epilogue, in place. `rows.left` isn't read.
