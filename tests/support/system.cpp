@@ -104,10 +104,10 @@ pid_t System::SpareWorker(const std::vector<pid_t>& serving) const {
   }
 }
 
-SplitModel System::Split(const fs::path& model) const {
+SplitModel System::Split(const fs::path& model, const decompose::DecomposeOptions& options) const {
   static int count = 0;
   const fs::path blob = folder() / (model.stem().string() + std::to_string(count++) + ".blob");
-  auto report = decompose::Decompose(model, blob);
+  auto report = decompose::Decompose(model, blob, {}, options);
   CHECK(report.has_value());
   return {std::move(report->topology_message), ToHex(report->blob_id), blob};
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/decompose/decompose.h"
 #include "client/session/blob_upload.h"
 #include "client/session/session.h"
 #include "tests/support/process.h"
@@ -60,7 +61,8 @@ class System {
   pid_t SpareWorker(const std::vector<pid_t>& serving = {}) const;
 
   /// Decomposes a model file into this system's folder.
-  SplitModel Split(const std::filesystem::path& model) const;
+  SplitModel Split(const std::filesystem::path& model,
+                   const decompose::DecomposeOptions& options = {}) const;
   void Upload(const SplitModel& model) const;
 
  private:

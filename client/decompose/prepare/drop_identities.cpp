@@ -24,17 +24,33 @@ bool DoesNothing(const Program& program, const ProgramNode& node, onnx::External
   return training == 0 || IsFalse(program, training, files);
 }
 
+bool IsTimesOne(const Facts& facts, const ProgramNode& node, size_t kept) {
+  return ScalarBeside(facts, InputOf(node, 1 - kept), InputOf(node, kept)) == 1.0F;
+}
+
+// Which of its inputs the node passes on; none if it does anything.
+std::optional<size_t> PassedOn(const Program& program, const Facts& facts, const ProgramNode& node,
+                               onnx::ExternalFiles& files) {
+  if (Is(node, "Identity") || Is(node, "Dropout")) {
+    return DoesNothing(program, node, files) ? std::optional<size_t>(0) : std::nullopt;
+  }
+  const bool is_product = Is(node, "Mul");
+  if ((is_product || Is(node, "Div")) && IsTimesOne(facts, node, 0)) return 0;
+  return is_product && IsTimesOne(facts, node, 1) ? std::optional<size_t>(1) : std::nullopt;
+}
+
 }  // namespace
 
 void DropIdentities(Program& program, Facts& facts, onnx::ExternalFiles& files) {
   Rewriter rewriter(program);
   rewriter.ForEach([&](const ProgramNode& node) {
-    if (!DoesNothing(program, node, files)) return;
+    const auto passed_on = PassedOn(program, facts, node, files);
+    if (!passed_on) return;
     const bool makes_a_mask =
         std::any_of(node.outputs.begin() + 1, node.outputs.end(),
                     [&](ValueId mask) { return rewriter.UseCount(mask) > 0; });
     if (makes_a_mask) return;
-    const ValueId in = node.inputs[0];
+    const ValueId in = node.inputs[*passed_on];
     const ValueId out = node.outputs[0];
     if (!rewriter.IsOutput(out)) {
       rewriter.Redirect(out, in);

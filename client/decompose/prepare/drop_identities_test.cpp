@@ -23,6 +23,29 @@ TEST(DropIdentities, TakesThemOutOfTheMiddleAndTheEnd) {
   EXPECT_EQ(model.NodeOf("Exp").outputs[0], model.program().main.outputs[0].id);
 }
 
+TEST(DropIdentities, TakesProductsAndQuotientsByOne) {
+  ModelBuilder builder;
+  builder.Input("x", {2}).Output("y", {2}).Floats("one", {}, {1});
+  builder.Floats("row", {1, 1}, {1});
+  builder.Node("Mul", {"one", "x"}, {"a"});
+  builder.Node("Div", {"a", "one"}, {"b"});
+  builder.Node("Div", {"one", "b"}, {"c"});
+  builder.Node("Mul", {"c", "row"}, {"y"});  // which has one axis more
+  EXPECT_THAT(PreparedModel(builder).Operators(), ElementsAre("Div", "Mul"));
+}
+
+// A model that no engine runs is left for the engine to refuse.
+TEST(DropIdentities, LeavesAGraphWithoutItsOperands) {
+  ModelBuilder builder;
+  builder.Input("x", {2}).Output("y", {2}).Floats("w", {2, 2}, Counting(4));
+  builder.Node("Identity", {"x"}, {"a"});
+  builder.Node("Mul", {"a"}, {"b"});
+  builder.Node("Erf", {}, {"c"});
+  builder.Node("MatMul", {"", "w"}, {"d"});
+  builder.Node("Sum", {"b", "c", "d"}, {"y"});
+  EXPECT_EQ(PreparedModel(builder).Operators().size(), 5U);
+}
+
 TEST(DropIdentities, KeepsWhatGivesAnOutputItsName) {
   ModelBuilder builder;
   builder.Input("x", {2}).Output("x", {2}).Output("a", {2}).Output("b", {2}).Output("w", {2});

@@ -85,15 +85,14 @@ MaybeElements ConcatElements(const Facts& facts, const ProgramNode& node) {
 }
 
 MaybeElements SliceElements(const Facts& facts, const ProgramNode& node, const Elements& in) {
-  const Elements* begins = facts.ElementsOf(InputOf(node, 1));
+  const auto cuts = CutsOf(facts, node);
   const SizeList* shape = facts.ShapeOf(node.outputs[0]);
-  const bool is_list = in.dims.size() == 1 && shape != nullptr && shape->size() == 1;
-  if (!is_list || !shape->front().IsKnown() || InputOf(node, 4) != 0) return std::nullopt;
-  if (begins == nullptr || begins->values.size() != 1 || !begins->values[0].IsKnown()) {
-    return std::nullopt;
-  }
+  if (!cuts || cuts->size() != 1 || in.dims.size() != 1 || shape == nullptr) return std::nullopt;
+  const Cut& cut = cuts->front();
+  const bool is_plain = cut.begin.IsKnown() && cut.step.Is(1) && shape->size() == 1;
+  if (!is_plain || !shape->front().IsKnown()) return std::nullopt;
   const auto length = static_cast<int64_t>(in.values.size());
-  int64_t begin = begins->values[0].value;
+  int64_t begin = cut.begin.value;
   begin = std::clamp<int64_t>(begin < 0 ? begin + length : begin, 0, length);
   const int64_t count = shape->front().value;
   if (count < 0 || count > length - begin) return std::nullopt;
@@ -141,8 +140,9 @@ MaybeElements CastElements(const ProgramNode& node, const Elements& in) {
   if (!is_long && to != static_cast<int64_t>(ElementType::kInt32)) return std::nullopt;
   Elements out = in;
   out.type = is_long ? ElementType::kInt64 : ElementType::kInt32;
+  // No tensor that a worker has room for is longer than 32 bits can count.
   const auto fits = [&](const Size& size) {
-    return is_long || (size.IsKnown() && std::in_range<int32_t>(size.value));
+    return is_long || !size.IsKnown() || std::in_range<int32_t>(size.value);
   };
   return std::ranges::all_of(out.values, fits) ? MaybeElements(out) : std::nullopt;
 }

@@ -62,13 +62,16 @@ void Facts::FollowConstants(onnx::ExternalFiles& files) {
     shapes_[value] = KnownSizes(tensor.dims);
     const ElementType type = onnx::TypeOf(tensor);
     const bool is_integer = type == ElementType::kInt32 || type == ElementType::kInt64;
-    const bool is_float = type == ElementType::kFloat && *byte_count == sizeof(float);
+    const bool is_float = type == ElementType::kFloat && *byte_count > 0;
     if (!is_float && !is_integer) continue;
     if (*byte_count > kMostFollowedElements * wire::ElementBytes(type)) continue;
     const auto data = onnx::ReadTensorData(tensor, files);
     if (!data) continue;
     if (is_float) {
-      std::memcpy(&floats_[value], data->bytes().data(), sizeof(float));
+      std::vector<float> floats(*byte_count / sizeof(float));
+      std::memcpy(floats.data(), data->bytes().data(), *byte_count);
+      if (floats.size() == 1) floats_[value] = floats[0];
+      if (tensor.dims.size() == 1) float_lists_[value] = std::move(floats);
     } else {
       elements_[value] = {type, tensor.dims,
                           type == ElementType::kInt32 ? ReadNumbers<int32_t>(data->bytes())
@@ -105,6 +108,11 @@ const Elements* Facts::ElementsOf(ValueId value) const {
 std::optional<float> Facts::FloatOf(ValueId value) const {
   const auto found = floats_.find(value);
   return found == floats_.end() ? std::nullopt : std::optional(found->second);
+}
+
+const std::vector<float>* Facts::FloatsOf(ValueId value) const {
+  const auto found = float_lists_.find(value);
+  return found == float_lists_.end() ? nullptr : &found->second;
 }
 
 bool Facts::HaveSameShape(ValueId a, ValueId b) const {

@@ -50,6 +50,9 @@ class Facts {
   /// A float tensor of one element that is computed from constants and shapes alone.
   std::optional<float> FloatOf(ValueId value) const;
 
+  /// The elements of a small constant list of floats; null if it is anything else.
+  const std::vector<float>* FloatsOf(ValueId value) const;
+
   /// True if both shapes are known and the same in every run.
   bool HaveSameShape(ValueId a, ValueId b) const;
   /// True if the last dimension is known to be this.
@@ -74,6 +77,7 @@ class Facts {
   std::map<ValueId, SizeList> shapes_;
   std::map<ValueId, Elements> elements_;
   std::map<ValueId, float> floats_;
+  std::map<ValueId, std::vector<float>> float_lists_;
   std::map<uint32_t, Size> clipped_;
   uint32_t last_symbol_ = 0;
 };

@@ -95,12 +95,14 @@ std::optional<Scores> MatchProduct(const Rewriter& rewriter, const Facts& facts,
   return scores;
 }
 
-// True if the mask can be added without changing the shape [B, heads, S, T] of the scores.
+// True if the mask can be added without changing the shape [B, heads, S, T] of the scores, and has
+// an element for every key, which the engine asks for.
 bool IsMask(const Facts& facts, ValueId mask, const Scores& scores) {
   const SizeList* shape = facts.ShapeOf(mask);
-  if (shape == nullptr || shape->size() > 4) return false;
+  if (shape == nullptr || shape->empty() || shape->size() > 4) return false;
   const SizeList& query = scores.query.split;
   const SizeList target = {query[0], query[2], query[1], scores.key.split[1]};
+  if (shape->back() != target[3]) return false;
   for (size_t i = 0; i < shape->size(); ++i) {
     const Size size = (*shape)[i];
     if (!size.Is(1) && size != target[4 - shape->size() + i]) return false;

@@ -115,6 +115,7 @@ TEST(FuseAttention, LeavesWhatOnlyLooksLikeIt) {
   is_left([](Form& form) { form.key_dims = {"c", "s", "32"}; });
   is_left([](Form& form) { form.mask_dims = {"c", "1", "1", "s"}; });
   is_left([](Form& form) { form.mask_dims = {"1", "b", "1", "1", "s"}; });
+  is_left([](Form& form) { form.mask_dims = {"s", "1"}; });
 }
 
 }  // namespace

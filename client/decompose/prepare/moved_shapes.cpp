@@ -47,6 +47,7 @@ MaybeShape ReshapeShape(Facts& facts, const ProgramNode& node, const SizeList& i
   for (size_t i = 0; i < target->values.size(); ++i) {
     Size size = target->values[i];
     if (size.symbol == Size::kAnything) size = facts.NewSymbol();
+    if (size.value < -1) return std::nullopt;
     if (size.Is(0) && !zero_is_zero) {
       if (i >= in.size()) return std::nullopt;
       size = in[i];
@@ -135,8 +136,10 @@ MaybeShape ConcatShape(Facts& facts, const ProgramNode& node, const SizeList& in
     if (next == nullptr || next->size() != in.size()) return std::nullopt;
     Size& sum = shape[*axis];
     const Size more = (*next)[*axis];
-    const bool is_known = sum.IsKnown() && more.IsKnown();
-    sum = is_known ? Size{.value = sum.value + more.value, .symbol = 0} : facts.NewSymbol();
+    int64_t total = 0;
+    const bool is_known =
+        sum.IsKnown() && more.IsKnown() && !__builtin_add_overflow(sum.value, more.value, &total);
+    sum = is_known ? Size{.value = total, .symbol = 0} : facts.NewSymbol();
   }
   return shape;
 }
@@ -170,26 +173,13 @@ Size SlicedSize(Facts& facts, Size in, Size begin, Size end, Size step) {
 }
 
 MaybeShape SliceShape(Facts& facts, const ProgramNode& node, const SizeList& in) {
-  if (facts.opset() < 10) return std::nullopt;
-  const Elements* begins = facts.ElementsOf(InputOf(node, 1));
-  const Elements* ends = facts.ElementsOf(InputOf(node, 2));
-  const Elements* axes = facts.ElementsOf(InputOf(node, 3));
-  const Elements* steps = facts.ElementsOf(InputOf(node, 4));
-  if (begins == nullptr || ends == nullptr || begins->values.size() != ends->values.size()) {
-    return std::nullopt;
-  }
-  const size_t count = begins->values.size();
-  const auto is_bad = [&](size_t input, const Elements* elements) {
-    return InputOf(node, input) != 0 && (elements == nullptr || elements->values.size() != count);
-  };
-  if (is_bad(3, axes) || is_bad(4, steps)) return std::nullopt;
+  const auto cuts = CutsOf(facts, node);
+  if (!cuts) return std::nullopt;
   SizeList shape = in;
-  for (size_t i = 0; i < count; ++i) {
-    const Size axis = axes != nullptr ? axes->values[i] : Size{static_cast<int64_t>(i), 0};
-    const auto place = axis.IsKnown() ? AxisOf(axis.value, in.size()) : std::nullopt;
+  for (const Cut& cut : *cuts) {
+    const auto place = AxisOf(cut.axis, in.size());
     if (!place) return std::nullopt;
-    shape[*place] = SlicedSize(facts, in[*place], begins->values[i], ends->values[i],
-                               steps != nullptr ? steps->values[i] : kOne);
+    shape[*place] = SlicedSize(facts, in[*place], cut.begin, cut.end, cut.step);
   }
   return shape;
 }

@@ -7,8 +7,8 @@
 
 namespace ephemeralml::decompose {
 
-/// Removes Identity nodes, and Dropout nodes that do nothing in inference. An Identity stays where
-/// an output of the model is a constant, an input, or a second name.
+/// Removes what does nothing: Identity, Dropout in inference, products and quotients by one. An
+/// Identity stays where an output of the model is a constant, an input, or a second name.
 void DropIdentities(Program& program, Facts& facts, onnx::ExternalFiles& files);
 
 /// Turns what is known before any run into constants: small integers, and single floats.
@@ -26,5 +26,14 @@ void FuseMatMul(Program& program, const Facts& facts);
 
 /// Finds scaled dot-product attention, heads being split off and put together again.
 void FuseAttention(Program& program, const Facts& facts);
+
+/// Turns convolutions over two axes with a constant kernel, of all channels or one each, into our
+/// own, with the normalization, bias, residual and activation that follow. They are meant to work
+/// on blocked tensors: AssignLayouts must follow.
+void FuseConv(Program& program, const Facts& facts, onnx::ExternalFiles& files);
+
+/// Gives our own convolutions blocked tensors, and lets what can work on these do so, that values
+/// stay blocked between convolutions.
+void AssignLayouts(Program& program, const Facts& facts, onnx::ExternalFiles& files);
 
 }  // namespace ephemeralml::decompose

@@ -144,6 +144,7 @@ MaybeShape ShapeFromElements(Facts& facts, ValueId value) {
   SizeList shape = elements->values;
   for (Size& size : shape) {
     if (size.symbol == Size::kAnything) size = facts.NewSymbol();
+    if (size.value < 0) return std::nullopt;
   }
   return shape;
 }
@@ -221,6 +222,37 @@ std::optional<std::vector<int64_t>> AxesOf(const Facts& facts, const ProgramNode
     axes.push_back(axis.value);
   }
   return axes;
+}
+
+std::optional<std::vector<Cut>> CutsOf(const Facts& facts, const ProgramNode& slice) {
+  std::array<std::optional<SizeList>, 4> lists;  // starts, ends, axes, steps
+  constexpr std::array<std::string_view, 3> kNames = {"starts", "ends", "axes"};
+  for (size_t i = 0; i < lists.size(); ++i) {
+    if (facts.opset() >= 10) {
+      if (InputOf(slice, i + 1) == 0) continue;
+      const Elements* elements = facts.ElementsOf(slice.inputs[i + 1]);
+      if (elements == nullptr) return std::nullopt;
+      lists[i] = elements->values;
+    } else if (i < kNames.size()) {
+      const auto numbers = IntsAttribute(slice, kNames[i]);
+      if (!numbers) continue;
+      lists[i].emplace();
+      for (const int64_t number : *numbers) lists[i]->push_back({.value = number, .symbol = 0});
+    }
+  }
+  if (!lists[0]) return std::nullopt;
+  std::vector<Cut> cuts(lists[0]->size());
+  const auto is_bad = [&](const std::optional<SizeList>& list) {
+    return list && list->size() != cuts.size();
+  };
+  if (!lists[1] || std::ranges::any_of(lists, is_bad)) return std::nullopt;
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    const Size axis = lists[2] ? (*lists[2])[i] : Size{static_cast<int64_t>(i), 0};
+    if (!axis.IsKnown()) return std::nullopt;
+    cuts[i] = {axis.value, (*lists[0])[i], (*lists[1])[i], cuts[i].step};
+    if (lists[3]) cuts[i].step = (*lists[3])[i];
+  }
+  return cuts;
 }
 
 std::vector<MaybeShape> OutputShapes(Facts& facts, const ProgramNode& node) {

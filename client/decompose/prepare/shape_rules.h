@@ -22,7 +22,18 @@ std::optional<size_t> AxisOf(int64_t axis, size_t rank);
 std::optional<std::vector<int64_t>> AxesOf(const Facts& facts, const ProgramNode& node,
                                            int64_t since, bool& is_unknown);
 
-/// Convolutions and pools: spatial dimensions.
+/// What Slice takes: one of each for every axis that it cuts.
+struct Cut {
+  int64_t axis = 0;
+  Size begin;
+  Size end;
+  Size step = {.value = 1, .symbol = 0};
+};
+
+/// From attributes before version 10, from inputs since. None: it can't be told.
+std::optional<std::vector<Cut>> CutsOf(const Facts& facts, const ProgramNode& slice);
+
+/// Convolutions, pools and Resize: spatial dimensions.
 MaybeShape WindowShape(Facts& facts, const ProgramNode& node);
 
 /// Operators that move elements about: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Concat,

@@ -16,7 +16,8 @@ struct Window {
 
 Size WindowCount(Facts& facts, Size in, const Window& window) {
   if (window.stride == 1 && (window.is_same || window.pad == window.reach())) return in;
-  if (!in.IsKnown()) return facts.NewSymbol();
+  constexpr int64_t kMost = int64_t{1} << 40;
+  if (!in.IsKnown() || in.value > kMost) return facts.NewSymbol();
   if (window.is_same) return {.value = (in.value + window.stride - 1) / window.stride, .symbol = 0};
   const int64_t room = in.value + window.pad - window.reach() - 1;
   return room < 0 ? facts.NewSymbol() : Size{.value = room / window.stride + 1, .symbol = 0};
@@ -81,6 +82,17 @@ MaybeShape ConvShape(Facts& facts, const ProgramNode& node, const SizeList& in) 
   return SlideOver(facts, node, in, (*weight)[0], kernel);
 }
 
+MaybeShape ResizeShape(Facts& facts, const ProgramNode& node, const SizeList& in) {
+  const std::vector<float>* scales = facts.FloatsOf(InputOf(node, facts.opset() < 11 ? 1 : 2));
+  if (InputOf(node, 3) != 0 || IntsAttribute(node, "axes")) scales = nullptr;
+  SizeList shape(in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    const bool is_kept = scales != nullptr && scales->size() == in.size() && (*scales)[i] == 1.0F;
+    shape[i] = is_kept ? in[i] : facts.NewSymbol();
+  }
+  return shape;
+}
+
 }  // namespace
 
 MaybeShape WindowShape(Facts& facts, const ProgramNode& node) {
@@ -91,6 +103,7 @@ MaybeShape WindowShape(Facts& facts, const ProgramNode& node) {
     const auto kernel = IntsAttribute(node, "kernel_shape");
     return kernel ? SlideOver(facts, node, *in, (*in)[1], *kernel) : std::nullopt;
   }
+  if (node.op == "Resize") return ResizeShape(facts, node, *in);
   if (node.op == "GlobalAveragePool" || node.op == "GlobalMaxPool") {
     SizeList shape(in->size(), {.value = 1, .symbol = 0});
     shape[0] = (*in)[0];

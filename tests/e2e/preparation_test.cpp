@@ -1,0 +1,109 @@
+// A prepared graph answers as the model's own does, through all three processes.
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "client/decompose/inspect.h"
+#include "tests/e2e/networks.h"
+#include "tests/support/reference.h"
+#include "tests/support/system.h"
+
+namespace ephemeralml {
+namespace {
+
+using testing_support::Disagreement;
+using testing_support::Named;
+using testing_support::ReferenceCase;
+using testing_support::System;
+
+using Tensors = std::vector<tensors::NamedTensor>;
+
+// What both forms of a model answer.
+class Comparison {
+ public:
+  explicit Comparison(const std::filesystem::path& model) {
+    prepared_ = system_.Split(model);
+    plain_ = system_.Split(model, {.preparation = false});
+    system_.Upload(prepared_);
+    system_.Upload(plain_);
+  }
+
+  void Compare(const Tensors& inputs, const std::string& name) {
+    session::Session session = system_.Connect().value();
+    const auto prepared = session.Infer(prepared_.topology, inputs);
+    const auto plain = session.Infer(plain_.topology, inputs);
+    ASSERT_TRUE(plain.has_value()) << name << ": " << plain.error().what;
+    ASSERT_TRUE(prepared.has_value()) << name << ": " << prepared.error().what;
+    ASSERT_EQ(prepared->outputs.size(), plain->outputs.size());
+    for (const auto& expected : plain->outputs) {
+      EXPECT_LE(Disagreement(Named(prepared->outputs, expected.name), expected), 1.0)
+          << name << ", output " << expected.name;
+    }
+  }
+
+  /// How many nodes of that operator of ours the prepared form has.
+  size_t CountOf(const std::string& op) const {
+    const auto inspection = decompose::Inspect(prepared_.topology).value();
+    const auto found = inspection.operators.find("ephemeralml::" + op);
+    return found == inspection.operators.end() ? 0 : found->second;
+  }
+  size_t NodesOf(bool prepared) const {
+    size_t nodes = 0;
+    const auto inspection =
+        decompose::Inspect(prepared ? prepared_.topology : plain_.topology).value();
+    for (const auto& [op, count] : inspection.operators) nodes += count;
+    return nodes;
+  }
+  const System& system() const { return system_; }
+
+ private:
+  System system_;
+  testing_support::SplitModel prepared_;
+  testing_support::SplitModel plain_;
+};
+
+class PreparedModel : public testing::TestWithParam<const char*> {};
+
+TEST_P(PreparedModel, AnswersAsTheModelItselfDoes) {
+  Comparison comparison(testing_support::ModelsFolder() / (std::string(GetParam()) + ".onnx"));
+  for (const ReferenceCase& each : testing_support::ReferenceCases(GetParam())) {
+    comparison.Compare(each.inputs, each.name);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Real, PreparedModel,
+                         testing::Values("ocr_recognition", "ocr_detection", "ocr_orientation",
+                                         "silero_vad_v5"),
+                         [](const auto& each) { return std::string(each.param); });
+
+std::filesystem::path Store(const testing_support::TemporaryFolder& folder,
+                            const Network& network) {
+  const auto path = folder.path() / "network.onnx";
+  std::ofstream(path, std::ios::binary) << AsText(network.onnx);
+  return path;
+}
+
+TEST(PreparedNetwork, AnEncoderAnswersAsBefore) {
+  const testing_support::TemporaryFolder folder;
+  const Network network = Encoder();
+  Comparison comparison(Store(folder, network));
+  EXPECT_EQ(comparison.CountOf("Attention"), 2U);
+  EXPECT_EQ(comparison.CountOf("LayerNormalization"), 4U);
+  EXPECT_EQ(comparison.CountOf("MatMul"), 12U);
+  EXPECT_EQ(comparison.NodesOf(true), 18U) << "a part of a pattern is left";
+  comparison.Compare(network.inputs, "encoder");
+}
+
+TEST(PreparedNetwork, AnImageClassifierAnswersAsBefore) {
+  const testing_support::TemporaryFolder folder;
+  const Network network = ImageClassifier();
+  Comparison comparison(Store(folder, network));
+  EXPECT_EQ(comparison.CountOf("Conv"), 8U);
+  EXPECT_EQ(comparison.CountOf("DepthwiseConv"), 1U);
+  EXPECT_EQ(comparison.CountOf("FromBlocked"), 2U) << "something between left its blocks";
+  comparison.Compare(network.inputs, "image classifier");
+}
+
+}  // namespace
+}  // namespace ephemeralml
