@@ -1,5 +1,7 @@
-// Reaches: keys::OpenTopologyKey
+// Reaches: keys::OpenTopologyKey, keys::DescribeTopologyKey, keys::ReadBlobKey,
+// keys::ReplaceBlobKey
 
+#include "client/keys/blob_key.h"
 #include "client/keys/topology_key.h"
 #include "common/base/file.h"
 
@@ -14,5 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return *std::move(read);
   }();
   (void)keys::OpenTopologyKey({data, size}, unlock);
+  (void)keys::OpenTopologyKey({data, size}, unlock, keys::SealedKind::kRotation);
+  (void)keys::DescribeTopologyKey({data, size});
+  // What a file holds that opens is its owner's, and may still be another version's.
+  const SecretBytes content = SecretBytes::CopyOf({data, size});
+  if (const auto blob = keys::ReadBlobKey(content)) {
+    CHECK(keys::ReadBlobKey(keys::ReplaceBlobKey(content, *blob).value())->id == blob->id);
+  }
   return 0;
 }

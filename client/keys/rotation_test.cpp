@@ -70,13 +70,13 @@ OpenBlobFn From(const Bytes& blob, uint64_t most_bytes = UINT64_MAX) {
 
 class RotationTest : public testing::Test {
  protected:
-  RotationTest() {
-    std::string name = (fs::temp_directory_path() / "rotation.XXXXXX").string();
-    CHECK(mkdtemp(name.data()) != nullptr);
-    folder_ = fs::path(name) / "new";
-  }
   ~RotationTest() override { fs::remove_all(folder_.parent_path()); }
 
+  static fs::path TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "rotation.XXXXXX").string();
+    CHECK(mkdtemp(name.data()) != nullptr);
+    return name;
+  }
   Unlock KeyFile(const std::string& name = "unlock") {
     const fs::path path = folder_.parent_path() / name;
     if (!fs::exists(path)) CHECK(CreateKeyFile(path).has_value());
@@ -123,7 +123,7 @@ class RotationTest : public testing::Test {
     return plaintext;
   }
 
-  fs::path folder_;
+  const fs::path folder_ = TemporaryFolder() / "new";
   const Unlock unlock_ = KeyFile();
   const Model model_ = MakeModel();
 };
