@@ -4,11 +4,13 @@
 #include "client/keys/blob_key.h"
 #include "client/keys/topology_key.h"
 #include "common/base/file.h"
+#include "common/wire/message_library.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ephemeralml;
   // Sealed with a key file: a passphrase's cost would be all that is measured.
   static const keys::Unlock unlock = [] {
+    wire::SilenceMessageLibrary();
     const auto path = std::filesystem::temp_directory_path() / "fuzz.unlock";
     CHECK(WriteFileAtomically(path, Bytes(keys::kKeyFileBytes, 7), 0600).has_value());
     auto read = keys::Unlock::FromKeyFile(path);
