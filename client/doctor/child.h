@@ -1,7 +1,6 @@
 #pragma once
 // A process that is started to be lost.
 
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

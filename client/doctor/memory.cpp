@@ -1,10 +1,11 @@
 // Where secrets in memory could end up on a disk: what can't be locked, core dumps, swap.
 
-#include <errno.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/mman.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>

@@ -1,21 +1,20 @@
 // What the kernel and the TLS library offer: the system call filter, the clock, groups.
 
-#include <errno.h>
 #include <fmt/format.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <signal.h>
-#include <stddef.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
-#include <time.h>
 
 #include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <ctime>
 #include <memory>
 
 #include "client/doctor/child.h"

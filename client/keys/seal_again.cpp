@@ -1,7 +1,8 @@
 #include "client/keys/seal_again.h"
 
-#include <errno.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "common/base/file.h"
 
