@@ -20,6 +20,10 @@ if(EPHEMERAL_SANITIZERS)
     -fsanitize=${EPHEMERAL_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g1)
   target_link_options(project_options INTERFACE -fsanitize=${EPHEMERAL_SANITIZERS})
   target_compile_definitions(project_options INTERFACE EPHEMERAL_SANITIZED=1)
+  # Seen: Clang 14 can't assemble coroutines with it (`Cannot represent a difference across sections`).
+  if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    target_compile_options(project_options INTERFACE -fno-sanitize=function)
+  endif()
 else()
   target_compile_options(project_options INTERFACE
     $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)

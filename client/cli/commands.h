@@ -19,5 +19,7 @@ void AddInfer(CLI::App& app, Action& action);
 void AddAttest(CLI::App& app, Action& action);
 void AddInspect(CLI::App& app, Action& action);
 void AddKey(CLI::App& app, Action& action);
+void AddKeyRotate(CLI::App& key, Action& action);
+void AddDoctor(CLI::App& app, Action& action);
 
 }  // namespace ephemeralml::cli

@@ -85,9 +85,14 @@ void PrintFigures(const session::Measurements& m, double setup_ms, double reques
   fmt::print("wiped: {}\n", HumanBytes(m.bytes_wiped));
 }
 
-Done Infer(const Options& options) {
+// What opened the key is forgotten when it is open.
+Result<SecretBytes> OpenKey(const Options& options) {
   TRY(const keys::Unlock unlock, options.unlock.Get(keys::Unlock::Prompt::kOnce));
-  TRY(const SecretBytes topology, keys::Load(options.key, unlock));
+  return keys::Load(options.key, unlock);
+}
+
+Done Infer(const Options& options) {
+  TRY(const SecretBytes topology, OpenKey(options));
   TRY(const auto inputs, ReadInputs(options.inputs, topology));
   TRY(const session::SessionSettings settings, options.enclave.Settings());
   TRY(const verify::Policy policy, options.enclave.Policy());

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "client/cli/commands.h"
+#include "client/doctor/protect.h"
 #include "common/base/log.h"
 #include "common/base/settings.h"
 #include "common/wire/message_library.h"
@@ -40,6 +41,7 @@ int ExitStatus(Code code) {
 }
 
 int Run(int argc, char** argv) {
+  doctor::ProtectProcess();
   CLI::App app("Confidential inference: splits ONNX models, keeps the key, asks attested enclaves.",
                "ephemeralml");
   app.set_version_flag("--version", EPHEMERAL_VERSION);
@@ -53,6 +55,7 @@ int Run(int argc, char** argv) {
   cli::AddAttest(app, action);
   cli::AddInspect(app, action);
   cli::AddKey(app, action);
+  cli::AddDoctor(app, action);
   if (const auto status = ParseSettings(app, "client", argc, argv)) return *status;
   wire::SilenceMessageLibrary();
   const Done done = action();

@@ -21,9 +21,24 @@ Error Missing(const std::string& what) { return {Code::kInvalidArgument, "option
 }  // namespace
 
 void UnlockOptions::AddTo(CLI::App& app) {
-  CLI::Option* passphrase = app.add_option("--passphrase-file", passphrase_file,
-                                           "File whose one line opens topology keys");
+  CLI::Option* passphrase =
+      app.add_option("--passphrase-file", passphrase_file,
+                     "File or pipe whose one line opens topology keys; without "
+                     "this and --key-file the terminal is asked")
+          ->type_name("FILE");
   app.add_option("--key-file", key_file, "Key file that opens topology keys (see `key new`)")
+      ->type_name("FILE")
+      ->excludes(passphrase);
+}
+
+void NewUnlockOptions::AddTo(CLI::App& app) {
+  CLI::Option* passphrase =
+      app.add_option("--new-passphrase-file", unlock.passphrase_file,
+                     "File whose one line is to open the topology key from now on")
+          ->type_name("FILE");
+  app.add_option("--new-key-file", unlock.key_file,
+                 "Key file that is to open the topology key from now on (see `key new`)")
+      ->type_name("FILE")
       ->excludes(passphrase);
 }
 

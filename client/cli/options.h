@@ -21,6 +21,15 @@ struct UnlockOptions {
   Result<keys::Unlock> Get(keys::Unlock::Prompt prompt) const;
 };
 
+/// What is to open a topology key from now on; as UnlockOptions, with `new` in the names.
+struct NewUnlockOptions {
+  UnlockOptions unlock;
+
+  void AddTo(CLI::App& app);
+  bool AreGiven() const { return !unlock.passphrase_file.empty() || !unlock.key_file.empty(); }
+  Result<keys::Unlock> Get() const { return unlock.Get(keys::Unlock::Prompt::kTwice); }
+};
+
 /// Where the host's HTTP port is.
 struct HostOptions {
   std::string host = "127.0.0.1:8081";

@@ -6,6 +6,7 @@
 #include "common/base/checked.h"
 #include "common/wire/topology.pb.h"
 #include "common/wire/topology_format.h"
+#include "common/wire/wiped_secret.h"
 
 namespace ephemeralml::decompose {
 namespace {
@@ -85,14 +86,12 @@ Result<Inspection> Read(const wire::Topology& topology) {
 Result<Inspection> Inspect(const SecretBytes& topology_message) {
   const ByteSpan bytes = topology_message.Reveal();
   wire::Topology topology;
+  const wire::WipedSecret wiped(topology);
   if (bytes.size() > INT_MAX ||
       !topology.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Malformed();
   }
-  auto inspection = Read(topology);
-  std::string& secret = *topology.mutable_blob()->mutable_secret();
-  Wipe({reinterpret_cast<uint8_t*>(secret.data()), secret.size()});
-  return inspection;
+  return Read(topology);
 }
 
 }  // namespace ephemeralml::decompose

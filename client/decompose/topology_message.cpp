@@ -6,6 +6,7 @@
 #include "common/wire/frame.h"
 #include "common/wire/topology.pb.h"
 #include "common/wire/topology_format.h"
+#include "common/wire/wiped_secret.h"
 
 namespace ephemeralml::decompose {
 namespace {
@@ -191,11 +192,6 @@ class TopologyWriter {
   wire::Topology& topology_;
 };
 
-void WipeSecret(wire::Topology& topology) {
-  std::string& secret = *topology.mutable_blob()->mutable_secret();
-  Wipe({reinterpret_cast<uint8_t*>(secret.data()), secret.size()});
-}
-
 Result<SecretBytes> Serialize(const wire::Topology& topology) {
   const size_t size = topology.ByteSizeLong();
   if (size > wire::kLargestMessageBytes) {
@@ -214,15 +210,14 @@ Result<SecretBytes> WriteTopology(const onnx::Model& model, const Program& progr
                                   const WeightPlan& plan, const BlobKey& blob,
                                   onnx::ExternalFiles& files) {
   wire::Topology topology;
+  const wire::WipedSecret wiped(topology);
   topology.set_format_version(wire::kTopologyFormatVersion);
   TopologyWriter writer(files, topology);
   writer.WriteOperatorSets(model, program);
   TRY_OK(writer.WriteMainGraph(program.main));
   TRY_OK(writer.WriteWeights(plan));
   writer.WriteBlob(blob);
-  auto message = Serialize(topology);
-  WipeSecret(topology);
-  return message;
+  return Serialize(topology);
 }
 
 }  // namespace ephemeralml::decompose

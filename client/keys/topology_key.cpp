@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::string_view kKeyFileInfo = "EphemeralML topology key 1";
 constexpr crypto::ScryptCost kNoCost{.log2_n = 0, .r = 0, .p = 0};
+constexpr size_t kLargestFileBytes =
+    kTopologyKeyHeaderBytes + kLargestTopologyBytes + crypto::kGcmTagBytes;
 
 struct Header {
   Unlock::Kind kind = Unlock::Kind::kPassphrase;
@@ -25,9 +27,13 @@ Error Malformed() {
           "this is not a topology key, or only a part of one"};
 }
 
-Bytes Encode(const Header& header) {
+ByteSpan MagicOf(SealedKind kind) {
+  return kind == SealedKind::kTopologyKey ? kTopologyKeyMagic : kRotationMagic;
+}
+
+Bytes Encode(const Header& header, SealedKind kind) {
   Bytes out;
-  AppendBytes(out, kTopologyKeyMagic);
+  AppendBytes(out, MagicOf(kind));
   const bool by_passphrase = header.kind == Unlock::Kind::kPassphrase;
   out.push_back(kTopologyKeyVersion);
   out.push_back(by_passphrase ? kUnlockedByPassphrase : kUnlockedByKeyFile);
@@ -46,9 +52,11 @@ bool IsAcceptable(const Header& header) {
          cost.p >= 1 && cost.p <= kMostP;
 }
 
-Result<Header> Decode(ByteReader& reader) {
+Result<Header> Decode(ByteSpan file, SealedKind sealed_kind) {
+  if (file.size() < kTopologyKeyHeaderBytes + crypto::kGcmTagBytes) return Malformed();
+  ByteReader reader(file);
   TRY(const ByteSpan magic, reader.ReadBytes(kTopologyKeyMagic.size()));
-  if (!std::ranges::equal(magic, kTopologyKeyMagic)) return Malformed();
+  if (!std::ranges::equal(magic, MagicOf(sealed_kind))) return Malformed();
   TRY(const uint8_t version, reader.ReadU8());
   if (version != kTopologyKeyVersion) {
     return Error{Code::kUnsupported, "topology_key_version_unsupported",
@@ -83,7 +91,7 @@ Result<SecretBytes> SealingKey(const Unlock& unlock, const Header& header) {
 }  // namespace
 
 Result<Bytes> SealTopologyKey(const SecretBytes& topology_message, const Unlock& unlock,
-                              crypto::ScryptCost cost) {
+                              crypto::ScryptCost cost, SealedKind kind) {
   if (topology_message.size() > kLargestTopologyBytes) {
     return Error{Code::kOverLimit, "topology_key_too_large",
                  "the graph alone takes " + std::to_string(topology_message.size()) +
@@ -95,15 +103,13 @@ Result<Bytes> SealTopologyKey(const SecretBytes& topology_message, const Unlock&
   crypto::FillRandom(header.salt);
   crypto::FillRandom(header.nonce);
   TRY(const SecretBytes key, SealingKey(unlock, header));
-  Bytes file = Encode(header);
+  Bytes file = Encode(header, kind);
   AppendBytes(file, crypto::SealAesGcm(key, header.nonce, file, topology_message.Reveal()));
   return file;
 }
 
-Result<SecretBytes> OpenTopologyKey(ByteSpan file, const Unlock& unlock) {
-  if (file.size() < kTopologyKeyHeaderBytes + crypto::kGcmTagBytes) return Malformed();
-  ByteReader reader(file);
-  TRY(const Header header, Decode(reader));
+Result<SecretBytes> OpenTopologyKey(ByteSpan file, const Unlock& unlock, SealedKind kind) {
+  TRY(const Header header, Decode(file, kind));
   if (header.kind != unlock.kind()) {
     return Error{Code::kInvalidArgument, "unlock_mismatch",
                  header.kind == Unlock::Kind::kPassphrase
@@ -121,16 +127,36 @@ Result<SecretBytes> OpenTopologyKey(ByteSpan file, const Unlock& unlock) {
 }
 
 Done Save(const std::filesystem::path& path, const SecretBytes& topology_message,
-          const Unlock& unlock) {
-  TRY(const Bytes file, SealTopologyKey(topology_message, unlock));
+          const Unlock& unlock, SealedKind kind) {
+  TRY(const Bytes file, SealTopologyKey(topology_message, unlock, {}, kind));
   return WriteFileAtomically(path, file, 0600);
 }
 
-Result<SecretBytes> Load(const std::filesystem::path& path, const Unlock& unlock) {
-  constexpr size_t kLargestFileBytes =
-      kTopologyKeyHeaderBytes + kLargestTopologyBytes + crypto::kGcmTagBytes;
+Result<SecretBytes> Load(const std::filesystem::path& path, const Unlock& unlock, SealedKind kind) {
   TRY(const Bytes file, ReadFile(path, kLargestFileBytes));
-  return OpenTopologyKey(file, unlock);
+  return OpenTopologyKey(file, unlock, kind);
+}
+
+Done Rewrap(const std::filesystem::path& path, const Unlock& before, const Unlock& after) {
+  TRY(const SecretBytes message, Load(path, before));
+  // The file itself is replaced, not a link to it.
+  std::error_code error;
+  const std::filesystem::path file = std::filesystem::canonical(path, error);
+  return Save(error ? path : file, message, after);
+}
+
+Result<SealedDescription> DescribeTopologyKey(ByteSpan file) {
+  TRY(const Header header, Decode(file, SealedKind::kTopologyKey));
+  return SealedDescription{
+      .format_version = kTopologyKeyVersion,
+      .unlocked_by = header.kind,
+      .cost = header.cost,
+      .message_bytes = file.size() - kTopologyKeyHeaderBytes - crypto::kGcmTagBytes};
+}
+
+Result<SealedDescription> Describe(const std::filesystem::path& path) {
+  TRY(const Bytes file, ReadFile(path, kLargestFileBytes));
+  return DescribeTopologyKey(file);
 }
 
 }  // namespace ephemeralml::keys

@@ -8,6 +8,8 @@
 namespace ephemeralml::keys {
 
 inline constexpr std::array<uint8_t, 8> kTopologyKeyMagic = {'E', 'M', 'L', 'T', 'O', 'P', 'O', 0};
+/// Of a rotation under way, which is sealed in the same way: neither is ever taken for the other.
+inline constexpr std::array<uint8_t, 8> kRotationMagic = {'E', 'M', 'L', 'R', 'O', 'T', 'A', 0};
 inline constexpr uint8_t kTopologyKeyVersion = 1;
 inline constexpr uint8_t kUnlockedByPassphrase = 1;
 inline constexpr uint8_t kUnlockedByKeyFile = 2;

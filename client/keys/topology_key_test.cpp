@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "client/keys/topology_key_format.h"
 #include "common/base/file.h"
+#include "common/crypto/aes_gcm.h"
 #include "common/crypto/random.h"
 
 namespace ephemeralml::keys {
@@ -53,6 +56,49 @@ TEST_F(TopologyKeyTest, IsLaidOutAsTheFormatSays) {
   EXPECT_EQ(ToHex(ByteSpan(file).subspan(7, 9)), "0001010a0801000000");
   const Bytes by_file = SealTopologyKey(message_, KeyFile()).value();
   EXPECT_EQ(ToHex(ByteSpan(by_file).subspan(7, 9)), "000102000000000000");
+}
+
+// By hand, from the format's description alone.
+TEST_F(TopologyKeyTest, BindsTheHeaderAsAssociatedDataUnderTheKeyThatTheFormatSays) {
+  const Bytes by_passphrase = SealTopologyKey(message_, Passphrase("a"), kCheap).value();
+  const Unlock key_file = KeyFile();
+  const Bytes by_file = SealTopologyKey(message_, key_file).value();
+  const auto open_by_hand = [](ByteSpan file, const SecretBytes& key, ByteSpan associated) {
+    crypto::GcmNonce nonce;
+    std::ranges::copy(file.subspan(48, 12), nonce.begin());
+    return crypto::OpenAesGcm(key, nonce, associated, file.subspan(60)).has_value();
+  };
+  const SecretBytes passphrase = SecretBytes::CopyOf(AsBytes("a"));
+  const SecretBytes stretched =
+      crypto::Scrypt(passphrase, ByteSpan(by_passphrase).subspan(16, 32), kCheap, 32).value();
+  EXPECT_TRUE(open_by_hand(by_passphrase, stretched, ByteSpan(by_passphrase).first(60)));
+  EXPECT_FALSE(open_by_hand(by_passphrase, stretched, {}));
+  EXPECT_FALSE(open_by_hand(by_passphrase, stretched, ByteSpan(by_passphrase).first(59)));
+  const SecretBytes derived = crypto::HkdfSha384(
+      key_file.secret(), ByteSpan(by_file).subspan(16, 32), "EphemeralML topology key 1", 32);
+  EXPECT_TRUE(open_by_hand(by_file, derived, ByteSpan(by_file).first(60)));
+  EXPECT_FALSE(open_by_hand(by_file, derived, {}));
+}
+
+TEST_F(TopologyKeyTest, CostsWhatTheFormatSaysUnlessToldOtherwise) {
+  const Bytes file = SealTopologyKey(message_, Passphrase("a")).value();
+  const SealedDescription described = DescribeTopologyKey(file).value();
+  EXPECT_EQ(described.cost.log2_n, 17);
+  EXPECT_EQ(described.cost.r, 8);
+  EXPECT_EQ(described.cost.p, 1);
+  EXPECT_EQ(described.message_bytes, 300U);
+  EXPECT_EQ(described.unlocked_by, Unlock::Kind::kPassphrase);
+  EXPECT_EQ(described.format_version, 1);
+  EXPECT_EQ(DescribeTopologyKey(ByteSpan(file).first(75)).error().reason, "topology_key_malformed");
+}
+
+TEST_F(TopologyKeyTest, NeverTakesARotationForATopologyKey) {
+  const Unlock unlock = KeyFile();
+  Bytes file = SealTopologyKey(message_, unlock, {}, SealedKind::kRotation).value();
+  EXPECT_TRUE(OpenTopologyKey(file, unlock, SealedKind::kRotation));
+  EXPECT_EQ(Outcome(file, unlock), "topology_key_malformed");
+  std::ranges::copy(kTopologyKeyMagic, file.begin());
+  EXPECT_EQ(Outcome(file, unlock), "topology_key_unauthentic");
 }
 
 TEST_F(TopologyKeyTest, RefusesTheWrongPassphraseOrKeyFile) {

@@ -44,7 +44,10 @@ Result<Unlock> Unlock::FromPrompt(Prompt prompt) {
                       "key file");
   }
   TRY(SecretBytes first,
-      ReadSecretLine(terminal.Get(), "Passphrase of the topology key: ", kLongestPassphraseBytes));
+      ReadSecretLine(terminal.Get(),
+                     prompt == Prompt::kTwice ? "New passphrase for the topology key: "
+                                              : "Passphrase of the topology key: ",
+                     kLongestPassphraseBytes));
   if (prompt == Prompt::kTwice) {
     TRY(const SecretBytes second,
         ReadSecretLine(terminal.Get(), "The same again: ", kLongestPassphraseBytes));

@@ -16,7 +16,7 @@ inline constexpr size_t kLongestPassphraseBytes = 1024;
 class Unlock {
  public:
   enum class Kind { kPassphrase, kKeyFile };
-  /// Whether a prompt asks twice, as it should where a new key is sealed.
+  /// Whether a prompt asks twice, for a new passphrase, as it should where a new key is sealed.
   enum class Prompt { kOnce, kTwice };
 
   /// Errors: kInvalidArgument `passphrase_invalid` (empty or too long).

@@ -5,6 +5,7 @@
 
 #include "common/wire/frame.h"
 #include "common/wire/session.pb.h"
+#include "common/wire/wiped_secret.h"
 
 namespace ephemeralml::session {
 namespace {
@@ -47,6 +48,24 @@ Error FromFailure(const wire::Failure& failure) {
           failure.detail().empty() ? "the enclave refused the request" : failure.detail()};
 }
 
+// Messages keep copies of what inputs and outputs hold on the heap: wiped at the end of the scope.
+class WipedTensors {
+ public:
+  explicit WipedTensors(google::protobuf::RepeatedPtrField<wire::Tensor>& tensors)
+      : tensors_(tensors) {}
+  ~WipedTensors() {
+    for (wire::Tensor& tensor : tensors_) {
+      std::string& data = *tensor.mutable_data();
+      Wipe({reinterpret_cast<uint8_t*>(data.data()), data.size()});
+    }
+  }
+  WipedTensors(const WipedTensors&) = delete;
+  WipedTensors& operator=(const WipedTensors&) = delete;
+
+ private:
+  google::protobuf::RepeatedPtrField<wire::Tensor>& tensors_;
+};
+
 Result<tensors::NamedTensor> DecodeTensor(const wire::Tensor& message) {
   tensors::NamedTensor tensor;
   tensor.name = message.name();
@@ -76,6 +95,8 @@ Measurements DecodeMeasurements(const wire::Measurements& message) {
 Result<SecretBytes> EncodeRequest(const SecretBytes& topology,
                                   std::span<const tensors::NamedTensor> inputs) {
   wire::Request request;
+  const wire::WipedSecret wiped(*request.mutable_topology());
+  const WipedTensors wiped_inputs(*request.mutable_inputs());
   request.set_lifetime(wire::REQUEST);
   const ByteSpan bytes = topology.Reveal();
   if (bytes.size() > wire::kLargestMessageBytes ||
@@ -107,6 +128,7 @@ Result<Answer> DecodeReply(const SecretBytes& reply) {
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Malformed();
   if (message.has_failure()) return FromFailure(message.failure());
   if (!message.has_outputs()) return Malformed();
+  const WipedTensors wiped(*message.mutable_outputs()->mutable_tensors());
   Answer answer;
   answer.measured = DecodeMeasurements(message.measurements());
   for (const wire::Tensor& output : message.outputs().tensors()) {

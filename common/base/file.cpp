@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace ephemeralml {
 namespace {
@@ -20,29 +22,66 @@ Result<UniqueFd> OpenToRead(const std::filesystem::path& path) {
   return ErrnoError("file_unreadable", "can't open " + path.string());
 }
 
-Result<size_t> BoundedSize(int fd, const std::filesystem::path& path, size_t limit_bytes) {
+Error TooLarge(const std::filesystem::path& path, size_t limit_bytes) {
+  return {Code::kOverLimit, "file_too_large",
+          path.string() + " has more bytes than the " + std::to_string(limit_bytes) +
+              " that are allowed"};
+}
+
+Result<size_t> ReadSome(int fd, MutableByteSpan out, const std::filesystem::path& path) {
+  ssize_t count = 0;
+  do {
+    count = read(fd, out.data(), out.size());
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return ErrnoError("file_unreadable", "can't read " + path.string());
+  return static_cast<size_t>(count);
+}
+
+// How much room the contents take, as far as that can be told: pipes, terminals and the kernel's
+// own files have no size before their end was read.
+Result<size_t> ExpectedSize(int fd, const std::filesystem::path& path, size_t limit_bytes) {
   struct stat status = {};
   if (fstat(fd, &status) != 0) return ErrnoError("file_unreadable", "can't stat " + path.string());
   const auto size = static_cast<size_t>(status.st_size);
-  if (size > limit_bytes) {
-    return Error{Code::kOverLimit, "file_too_large",
-                 path.string() + " has " + std::to_string(size) + " bytes; at most " +
-                     std::to_string(limit_bytes) + " are allowed"};
-  }
-  return size;
+  if (S_ISREG(status.st_mode) && size > limit_bytes) return TooLarge(path, limit_bytes);
+  return S_ISREG(status.st_mode) ? size : 0;
 }
 
-Done ReadExactly(int fd, MutableByteSpan out, const std::filesystem::path& path) {
-  while (!out.empty()) {
-    const ssize_t count = read(fd, out.data(), out.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return ErrnoError("file_unreadable", "can't read " + path.string());
-    if (count == 0) {
-      return Error{Code::kIo, "file_unreadable", path.string() + " shrank while it was read"};
+Bytes Grown(const Bytes& from, size_t size) {
+  Bytes larger = from;
+  larger.resize(size);
+  return larger;
+}
+MutableByteSpan Room(Bytes& buffer) { return buffer; }
+
+SecretBytes Grown(const SecretBytes& from, size_t size) {
+  SecretBytes larger(size);
+  std::ranges::copy(from.Reveal(), larger.Fill().begin());
+  return larger;
+}
+MutableByteSpan Room(SecretBytes& buffer) { return buffer.Fill(); }
+
+// Reads to the end, which a byte too many would show; what had no size, or grows, is read on until
+// the limit. Gives the buffer and how much of it was filled.
+template <class Buffer>
+Result<std::pair<Buffer, size_t>> ReadToEnd(int fd, const std::filesystem::path& path,
+                                            size_t limit_bytes) {
+  constexpr size_t kLeastRoom = 4096;
+  TRY(const size_t expected, ExpectedSize(fd, path, limit_bytes));
+  Buffer buffer(expected > 0 ? expected : std::min(kLeastRoom, limit_bytes));
+  for (size_t size = 0;;) {
+    uint8_t one_more = 0;
+    const bool is_full = size == buffer.size();
+    TRY(const size_t count,
+        ReadSome(fd, is_full ? MutableByteSpan(&one_more, 1) : Room(buffer).subspan(size), path));
+    if (count == 0) return std::pair(std::move(buffer), size);
+    if (is_full && size == limit_bytes) return TooLarge(path, limit_bytes);
+    if (is_full) {
+      buffer = Grown(buffer, std::min(std::max(size * 2, kLeastRoom), limit_bytes));
+      Room(buffer)[size] = one_more;
     }
-    out = out.subspan(static_cast<size_t>(count));
+    size += count;
   }
-  return {};
 }
 
 }  // namespace
@@ -67,18 +106,16 @@ Error ErrnoError(std::string_view reason, std::string_view what) {
 
 Result<Bytes> ReadFile(const std::filesystem::path& path, size_t limit_bytes) {
   TRY(const UniqueFd fd, OpenToRead(path));
-  TRY(const size_t size, BoundedSize(fd.Get(), path, limit_bytes));
-  Bytes contents(size);
-  TRY_OK(ReadExactly(fd.Get(), contents, path));
-  return contents;
+  TRY(auto read, ReadToEnd<Bytes>(fd.Get(), path, limit_bytes));
+  read.first.resize(read.second);
+  return std::move(read.first);
 }
 
 Result<SecretBytes> ReadSecretFile(const std::filesystem::path& path, size_t limit_bytes) {
   TRY(const UniqueFd fd, OpenToRead(path));
-  TRY(const size_t size, BoundedSize(fd.Get(), path, limit_bytes));
-  SecretBytes contents(size);
-  TRY_OK(ReadExactly(fd.Get(), contents.Fill(), path));
-  return contents;
+  TRY(auto read, ReadToEnd<SecretBytes>(fd.Get(), path, limit_bytes));
+  if (read.second == read.first.size()) return std::move(read.first);
+  return SecretBytes::CopyOf(read.first.Reveal().first(read.second));
 }
 
 Done WriteAll(int fd, ByteSpan bytes) {
