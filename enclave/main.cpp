@@ -28,6 +28,8 @@ constexpr bool kBuiltForMock = true;
 constexpr bool kBuiltForMock = false;
 #endif
 
+constexpr int64_t kLongestConnectionMs = 3'600'000;
+
 struct Options {
   std::string bind = "127.0.0.1";
   uint16_t port = 8082;
@@ -96,6 +98,10 @@ void AddOptions(CLI::App& app, Options& options) {
                  "Milliseconds that one message may take")
       ->check(positive)
       ->capture_default_str();
+  app.add_option("--connection-time", worker.connection_time_ms,
+                 "Milliseconds that a connection may last; then its client comes with another")
+      ->check(CLI::Range(int64_t{1}, kLongestConnectionMs))
+      ->capture_default_str();
   app.add_option("--fetch-timeout", supervisor.fetcher.timeout_ms,
                  "Milliseconds that fetching a blob may take")
       ->check(positive)
@@ -120,7 +126,8 @@ Options DefaultOptions() {
                                .message_limit_bytes = uint64_t{256} << 20,
                                .handshake_timeout_ms = 10'000,
                                .idle_timeout_ms = 300'000,
-                               .transfer_timeout_ms = 60'000};
+                               .transfer_timeout_ms = 60'000,
+                               .connection_time_ms = kLongestConnectionMs};
   return options;
 }
 

@@ -15,17 +15,18 @@ struct Options {
 };
 
 Done Attest(const Options& options) {
-  TRY(const session::SessionSettings settings, options.enclave.Settings());
-  TRY(const verify::Policy policy, options.enclave.Policy());
-  TRY(const verify::TrustRoot root, options.enclave.Root());
+  TRY(const session::SessionSettings settings, options.enclave.connection.Get());
+  TRY(const verify::Policy policy, options.enclave.policy.Get());
+  TRY(const verify::TrustRoot root, options.enclave.root.Get());
   TRY(session::Presented presented, session::AskForEvidence(settings));
   if (!options.save.empty()) {
     TRY_OK(WriteFileAtomically(options.save, presented.evidence, 0644));
   }
   const auto examined = verify::Examine(presented.evidence, policy,
                                         session::ExpectationsFor(presented), root, verify::Now());
-  presented.channel.Close();
   fmt::print("{}\n", options.json ? examined.report.ToJson() : examined.report.ToText());
+  if (!options.json) fmt::print("key exchange {}\n", presented.channel.KeyExchange());
+  presented.channel.Close();
   if (!examined.result) return examined.result.error();
   return {};
 }

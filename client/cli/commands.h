@@ -18,6 +18,7 @@ void AddDelete(CLI::App& app, Action& action);
 void AddInfer(CLI::App& app, Action& action);
 void AddAttest(CLI::App& app, Action& action);
 void AddInspect(CLI::App& app, Action& action);
+void AddPolicy(CLI::App& app, Action& action);
 void AddKey(CLI::App& app, Action& action);
 void AddKeyRotate(CLI::App& key, Action& action);
 void AddDoctor(CLI::App& app, Action& action);

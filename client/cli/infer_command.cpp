@@ -10,6 +10,7 @@
 #include "client/cli/progress.h"
 #include "client/decompose/inspect.h"
 #include "client/keys/topology_key.h"
+#include "client/session/lasting_session.h"
 
 namespace ephemeralml::cli {
 namespace {
@@ -94,11 +95,11 @@ Result<SecretBytes> OpenKey(const Options& options) {
 Done Infer(const Options& options) {
   TRY(const SecretBytes topology, OpenKey(options));
   TRY(const auto inputs, ReadInputs(options.inputs, topology));
-  TRY(const session::SessionSettings settings, options.enclave.Settings());
-  TRY(const verify::Policy policy, options.enclave.Policy());
-  TRY(const verify::TrustRoot root, options.enclave.Root());
+  TRY(const session::SessionSettings settings, options.enclave.connection.Get());
+  TRY(const verify::Policy policy, options.enclave.policy.Get());
+  TRY(const verify::TrustRoot root, options.enclave.root.Get());
   const Clock::time_point start = Clock::now();
-  TRY(session::Session session, session::Session::Open(settings, policy, root));
+  TRY(session::LastingSession session, session::LastingSession::Open(settings, policy, root));
   const double setup_ms = MillisecondsSince(start);
   const Clock::time_point asked = Clock::now();
   TRY(const session::Answer answer, session.Infer(topology, inputs));

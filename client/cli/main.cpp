@@ -54,6 +54,7 @@ int Run(int argc, char** argv) {
   cli::AddInfer(app, action);
   cli::AddAttest(app, action);
   cli::AddInspect(app, action);
+  cli::AddPolicy(app, action);
   cli::AddKey(app, action);
   cli::AddDoctor(app, action);
   if (const auto status = ParseSettings(app, "client", argc, argv)) return *status;

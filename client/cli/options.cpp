@@ -71,23 +71,48 @@ Result<session::BlobStoreAccess> StoreOptions::Get() const {
   return session::BlobStoreAccess{address, token_file, kStoreTimeoutMs};
 }
 
-void EnclaveOptions::AddTo(CLI::App& app) {
+void RootOptions::AddTo(CLI::App& app) {
+#ifdef EPHEMERAL_PLATFORM_MOCK
+  app.add_option("--root", root, "Certificate of the mock enclave's development CA")
+      ->type_name("FILE");
+#else
+  (void)app;
+#endif
+}
+
+Result<verify::TrustRoot> RootOptions::Get() const {
+  if (root.empty()) return verify::OpenTrustRoot(std::nullopt);
+  return verify::OpenTrustRoot(root);
+}
+
+void PolicyOptions::AddTo(CLI::App& app) {
+  app.add_option("--policy", policy, "Policy: which enclaves may see the model")->type_name("FILE");
+  app.add_flag("--trust-on-first-use", trust_on_first_use,
+               "Accept a policy with measurements that were only observed on a running enclave");
+}
+
+Result<verify::Policy> PolicyOptions::Get() const {
+  if (policy.empty()) {
+    return Missing(
+        "--policy FILE is needed: it says which enclaves may see the model; a mock enclave "
+        "prints its own with `ephemeralml-enclave --measure`");
+  }
+  return verify::Policy::Load(policy, trust_on_first_use ? verify::TrustOnFirstUse::kAllowed
+                                                         : verify::TrustOnFirstUse::kAsPlatform);
+}
+
+void ConnectionOptions::AddTo(CLI::App& app) {
   host.AddTo(app);
   app.add_option("--enclave-name", enclave_name, "The enclave's name at the host")
       ->envname("EPHEMERAL_ENCLAVE_NAME")
       ->type_name("HOST:PORT")
       ->capture_default_str();
-  app.add_option("--policy", policy, "Policy: which enclaves may see the model")->type_name("FILE");
-#ifdef EPHEMERAL_PLATFORM_MOCK
-  app.add_option("--root", root, "Certificate of the mock enclave's development CA")
-      ->type_name("FILE");
-#endif
   app.add_option("--timeout", timeout_ms, "Milliseconds that one request may take")
       ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}))
       ->capture_default_str();
 }
 
-Result<session::SessionSettings> EnclaveOptions::Settings() const {
+Result<session::SessionSettings> ConnectionOptions::Get() const {
   session::SessionSettings settings;
   TRY(settings.host, host.Get());
   settings.enclave_name = enclave_name;
@@ -95,18 +120,10 @@ Result<session::SessionSettings> EnclaveOptions::Settings() const {
   return settings;
 }
 
-Result<verify::Policy> EnclaveOptions::Policy() const {
-  if (policy.empty()) {
-    return Missing(
-        "--policy FILE is needed: it says which enclaves may see the model; a mock enclave "
-        "prints its own with `ephemeralml-enclave --measure`");
-  }
-  return verify::Policy::Load(policy, verify::TrustOnFirstUse::kAsPlatform);
-}
-
-Result<verify::TrustRoot> EnclaveOptions::Root() const {
-  if (root.empty()) return verify::OpenTrustRoot(std::nullopt);
-  return verify::OpenTrustRoot(root);
+void EnclaveOptions::AddTo(CLI::App& app) {
+  connection.AddTo(app);
+  policy.AddTo(app);
+  root.AddTo(app);
 }
 
 }  // namespace ephemeralml::cli

@@ -47,18 +47,42 @@ struct StoreOptions {
   Result<session::BlobStoreAccess> Get() const;
 };
 
-/// What is needed to reach and judge an enclave.
-struct EnclaveOptions {
+/// Which root signs evidence.
+struct RootOptions {
+  std::string root;
+
+  void AddTo(CLI::App& app);
+  Result<verify::TrustRoot> Get() const;
+};
+
+/// Which enclaves are trusted.
+struct PolicyOptions {
+  std::string policy;
+  bool trust_on_first_use = false;
+
+  void AddTo(CLI::App& app);
+  /// Errors: kInvalidArgument `option_missing` (no policy is no policy that accepts anything); as
+  /// Policy::Load.
+  Result<verify::Policy> Get() const;
+};
+
+/// What is needed to reach an enclave.
+struct ConnectionOptions {
   HostOptions host;
   std::string enclave_name = "enclave:8082";
-  std::string policy;
-  std::string root;
   int64_t timeout_ms = 300'000;
 
   void AddTo(CLI::App& app);
-  Result<session::SessionSettings> Settings() const;
-  Result<verify::Policy> Policy() const;
-  Result<verify::TrustRoot> Root() const;
+  Result<session::SessionSettings> Get() const;
+};
+
+/// What is needed to reach and judge an enclave.
+struct EnclaveOptions {
+  ConnectionOptions connection;
+  PolicyOptions policy;
+  RootOptions root;
+
+  void AddTo(CLI::App& app);
 };
 
 }  // namespace ephemeralml::cli

@@ -4,51 +4,17 @@
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
-#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include <algorithm>
 #include <array>
 
-#include "common/base/owned.h"
+#include "client/verify/path.h"
 
 namespace ephemeralml::verify {
 namespace {
 
-using Certificate = Owned<X509, X509_free>;
-using Store = Owned<X509_STORE, X509_STORE_free>;
-using StoreContext = Owned<X509_STORE_CTX, X509_STORE_CTX_free>;
-
-// OpenSSL's level of 192 bits, which P-384 and SHA-384 have, and no less does.
-constexpr int kAuthLevel = 4;
-
-struct StackOwner {
-  STACK_OF(X509) * stack = sk_X509_new_null();
-  StackOwner() = default;
-  StackOwner(const StackOwner&) = delete;
-  StackOwner& operator=(const StackOwner&) = delete;
-  ~StackOwner() { sk_X509_free(stack); }  // the certificates have owners of their own
-};
-
 Error Untrusted(std::string_view reason, std::string what) {
   return {Code::kUntrusted, reason, std::move(what)};
-}
-
-// Which certificate of the chain an error speaks of; names inside certificates are a stranger's.
-std::string Place(size_t index, size_t bundle_size) {
-  if (index == bundle_size) return "the signing certificate";
-  return "certificate " + std::to_string(index) + " of the CA bundle";
-}
-
-Result<Certificate> Parse(ByteSpan der) {
-  const uint8_t* next = der.data();
-  Certificate certificate(d2i_X509(nullptr, &next, static_cast<long>(der.size())));
-  ERR_clear_error();
-  if (certificate == nullptr || next != der.data() + der.size()) {
-    return Error{Code::kMalformed, "certificate_malformed",
-                 "the evidence holds a certificate that isn't one X.509 certificate in DER"};
-  }
-  return certificate;
 }
 
 bool HasP384Key(const X509* certificate) {
@@ -115,44 +81,6 @@ Error ChainError(int code, const std::string& place, Time now) {
   }
 }
 
-// `chain` from the anchor down to the leaf; OpenSSL counts depth from the leaf.
-Done VerifySignaturesAndValidity(const std::vector<Certificate>& chain, Time now) {
-  const size_t bundle_size = chain.size() - 1;
-  const Store anchors(X509_STORE_new());
-  const StoreContext context(X509_STORE_CTX_new());
-  StackOwner between;
-  CHECK(anchors != nullptr && context != nullptr && between.stack != nullptr);
-  CHECK(X509_STORE_add_cert(anchors.get(), chain.front().get()) == 1);
-  for (size_t i = 1; i < bundle_size; ++i) {
-    CHECK(sk_X509_push(between.stack, chain[i].get()) > 0);
-  }
-  CHECK(X509_STORE_CTX_init(context.get(), anchors.get(), chain.back().get(), between.stack) == 1);
-  X509_VERIFY_PARAM* const parameters = X509_STORE_CTX_get0_param(context.get());
-  X509_VERIFY_PARAM_set_time(
-      parameters, std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count());
-  X509_VERIFY_PARAM_set_auth_level(parameters, kAuthLevel);
-  const bool valid = X509_verify_cert(context.get()) == 1;
-  ERR_clear_error();
-  if (!valid) {
-    const auto depth =
-        static_cast<size_t>(std::max(X509_STORE_CTX_get_error_depth(context.get()), 0));
-    const size_t index = depth > bundle_size ? 0 : bundle_size - depth;
-    return ChainError(X509_STORE_CTX_get_error(context.get()), Place(index, bundle_size), now);
-  }
-  // A chain that skips some of the bundle, or takes it in another order, isn't Nitro's.
-  STACK_OF(X509)* const built = X509_STORE_CTX_get0_chain(context.get());
-  bool same = static_cast<size_t>(sk_X509_num(built)) == chain.size();
-  for (size_t i = 0; same && i < chain.size(); ++i) {
-    same = X509_cmp(sk_X509_value(built, static_cast<int>(i)), chain[bundle_size - i].get()) == 0;
-  }
-  if (!same) {
-    return Untrusted("chain_untrusted",
-                     "the CA bundle doesn't lead from the root to the signing "
-                     "certificate in its own order");
-  }
-  return {};
-}
-
 }  // namespace
 
 RootDigest DigestOf(ByteSpan certificate) {
@@ -163,9 +91,9 @@ RootDigest DigestOf(ByteSpan certificate) {
 }
 
 Result<Bytes> PublicKeyOf(ByteSpan certificate) {
-  TRY(const Certificate parsed, Parse(certificate));
+  TRY(const CertificatePointer parsed, CertificateMemory::OfProcess().Parse(certificate));
   uint8_t* encoded = nullptr;
-  const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(parsed.get()), &encoded);
+  const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(parsed->x509()), &encoded);
   CHECK(length > 0);
   Bytes der(encoded, encoded + length);
   OPENSSL_free(encoded);
@@ -184,20 +112,28 @@ Done RequireRoot(ByteSpan certificate, const TrustRoot& root) {
 
 Done VerifyChain(const std::vector<Bytes>& bundle, ByteSpan leaf, Time now) {
   CHECK(!bundle.empty());
-  std::vector<Certificate> chain;
+  CertificateMemory& memory = CertificateMemory::OfProcess();
+  const size_t size = bundle.size() + 1;
+  std::vector<CertificatePointer> chain;
   for (const Bytes& der : bundle) {
-    TRY(Certificate certificate, Parse(der));
-    const std::string place = Place(chain.size(), bundle.size());
-    TRY_OK(RequireKey(certificate.get(), place));
-    TRY_OK(RequireAuthority(certificate.get(), place));
+    TRY(CertificatePointer certificate, memory.Parse(der));
+    const std::string place = PlaceInChain(chain.size(), size);
+    TRY_OK(RequireKey(certificate->x509(), place));
+    TRY_OK(RequireAuthority(certificate->x509(), place));
     chain.push_back(std::move(certificate));
   }
-  TRY(Certificate certificate, Parse(leaf));
-  const std::string place = Place(bundle.size(), bundle.size());
-  TRY_OK(RequireKey(certificate.get(), place));
-  TRY_OK(RequireLeaf(certificate.get(), place));
+  TRY(CertificatePointer certificate, memory.Parse(leaf));
+  const std::string place = PlaceInChain(bundle.size(), size);
+  TRY_OK(RequireKey(certificate->x509(), place));
+  TRY_OK(RequireLeaf(certificate->x509(), place));
   chain.push_back(std::move(certificate));
-  return VerifySignaturesAndValidity(chain, now);
+  const auto failure = ValidatePath(chain, now);
+  if (failure.has_value()) {
+    return ChainError(failure->code, PlaceInChain(failure->index, size), now);
+  }
+  return {};
 }
+
+void ForgetCertificates() { CertificateMemory::OfProcess().ForgetAll(); }
 
 }  // namespace ephemeralml::verify

@@ -1,6 +1,8 @@
 #pragma once
 // The certificate chain of a document: from the pinned root to the key that signed. Certificates
-// are hostile until VerifyChain has accepted them.
+// are hostile until VerifyChain has accepted them. A process remembers the certificates that it met
+// last, by their exact bytes, and which signatures on them held; everything else is checked anew
+// every time.
 
 #include <vector>
 
@@ -25,5 +27,8 @@ Done RequireRoot(ByteSpan certificate, const TrustRoot& root);
 /// another). Source: RFC 5280 §6.1; AWS, "Attestation document specification", "Certificates chain
 /// validation".
 Done VerifyChain(const std::vector<Bytes>& bundle, ByteSpan leaf, Time now);
+
+/// Forgets all certificates, as a new process would.
+void ForgetCertificates();
 
 }  // namespace ephemeralml::verify

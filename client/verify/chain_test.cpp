@@ -114,6 +114,15 @@ TEST_F(Chain, RefusesABundleInAnotherOrderOrWithMoreOrLess) {
   EXPECT_EQ(VerifyChain(bundle, chain_.Leaf(), now_).error().reason, "chain_untrusted");
 }
 
+// Each link of this bundle holds, but the shortest path leaves its last certificate out.
+TEST_F(Chain, RefusesABundleThatHoldsAnAuthorityOfOneNameAndKeyTwice) {
+  const cose::Issuer itself = {chain_.keys[kInstance], chain_.certificates[kInstance]};
+  std::vector<Bytes> bundle = chain_.Bundle();
+  bundle.push_back(
+      cose::IssueCertificate(chain_.specs[kInstance], itself.key.PublicKey(), itself).value());
+  EXPECT_EQ(VerifyChain(bundle, chain_.Leaf(), now_).error().reason, "chain_untrusted");
+}
+
 TEST_F(Chain, RefusesWhatIsNoCertificate) {
   EXPECT_EQ(PublicKeyOf({}).error().reason, "certificate_malformed");
   EXPECT_EQ(VerifyChain({Bytes(64)}, chain_.Leaf(), now_).error().reason, "certificate_malformed");

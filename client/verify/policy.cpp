@@ -13,6 +13,7 @@ namespace ephemeralml::verify {
 namespace {
 
 constexpr size_t kLargestFileBytes = 1 << 20;
+constexpr size_t kLargestListsBytes = 16 << 20;
 constexpr size_t kMostSets = 1000;
 constexpr size_t kLongestName = 128;
 constexpr int64_t kLongestAgeSeconds = 24 * 3600;
@@ -148,6 +149,16 @@ Result<std::chrono::seconds> ReadSeconds(const toml::node& node, std::string_vie
   return std::chrono::seconds(value->get());
 }
 
+Result<RevocationLists> ReadLists(const toml::node& node, const std::filesystem::path* folder) {
+  TRY(const std::string name, ReadString(node, "'revocation_lists'"));
+  if (folder == nullptr) {
+    return Refused("policy_names_file", "it names the file '" + name +
+                                            "', so it must be a file itself, beside that one");
+  }
+  TRY(const Bytes contents, ReadFile(*folder / name, kLargestListsBytes));
+  return RevocationLists::Parse(contents);
+}
+
 Result<toml::table> ParseToml(std::string_view text) {
   try {
     return toml::parse(text);
@@ -166,6 +177,11 @@ bool Meets(const cose::PcrBank& pcrs, const MeasurementSet& set) {
 }  // namespace
 
 Result<Policy> Policy::Parse(std::string_view text, TrustOnFirstUse trust) {
+  return Read(text, trust, nullptr);
+}
+
+Result<Policy> Policy::Read(std::string_view text, TrustOnFirstUse trust,
+                            const std::filesystem::path* folder) {
   if (text.size() > kLargestFileBytes) {
     return Error{Code::kOverLimit, "file_too_large", "a policy has at most 1 MiB"};
   }
@@ -178,6 +194,8 @@ Result<Policy> Policy::Parse(std::string_view text, TrustOnFirstUse trust) {
       TRY(policy.max_age_, ReadSeconds(node, key.str(), 1, kLongestAgeSeconds));
     } else if (key == "clock_skew_seconds") {
       TRY(policy.clock_skew_, ReadSeconds(node, key.str(), 0, kLargestSkewSeconds));
+    } else if (key == "revocation_lists") {
+      TRY(policy.revocation_lists_, ReadLists(node, folder));
     } else {
       return UnknownKey("the file", key.str());
     }
@@ -198,7 +216,8 @@ Result<Policy> Policy::Parse(std::string_view text, TrustOnFirstUse trust) {
 
 Result<Policy> Policy::Load(const std::filesystem::path& path, TrustOnFirstUse trust) {
   TRY(const Bytes contents, ReadFile(path, kLargestFileBytes));
-  return Parse(AsText(contents), trust);
+  const std::filesystem::path folder = path.parent_path();
+  return Read(AsText(contents), trust, &folder);
 }
 
 Result<const MeasurementSet*> Policy::Match(const cose::PcrBank& pcrs, Time now) const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/verify/revocation.h"
 #include "client/verify/time.h"
 #include "common/cose/attestation_document.h"
 
@@ -35,14 +36,18 @@ class Policy {
   /// Reads TOML. Errors: kMalformed `policy_malformed`; kInvalidArgument `policy_key_unknown`,
   /// `policy_empty` (no measurement set), `policy_constrains_no_code` (a set without a PCR0 or PCR8
   /// that isn't zero), `policy_debug` (a set asks for an all-zero PCR0, 1 or 2); kUntrusted
-  /// `policy_observed`; kOverLimit `file_too_large`.
+  /// `policy_observed`; kOverLimit `file_too_large`; kInvalidArgument `policy_names_file` (it names
+  /// another file, which only Load looks for).
   static Result<Policy> Parse(std::string_view text, TrustOnFirstUse trust);
-  /// As Parse, from a file. Errors: as ReadFile too.
+  /// As Parse, from a file; files that it names are looked for beside it. Errors: as ReadFile and
+  /// RevocationLists::Parse too.
   static Result<Policy> Load(const std::filesystem::path& path, TrustOnFirstUse trust);
 
   const std::vector<MeasurementSet>& measurements() const { return measurements_; }
   std::chrono::seconds max_age() const { return max_age_; }
   std::chrono::seconds clock_skew() const { return clock_skew_; }
+  /// Absent: certificates aren't asked for revocation.
+  const std::optional<RevocationLists>& revocation_lists() const { return revocation_lists_; }
 
   /// The set that `pcrs` meet at `now`.
   /// Errors: kUntrusted `measurement_mismatch`, `measurement_expired` (only expired sets match).
@@ -50,10 +55,13 @@ class Policy {
 
  private:
   Policy() = default;
+  static Result<Policy> Read(std::string_view text, TrustOnFirstUse trust,
+                             const std::filesystem::path* folder);
 
   std::vector<MeasurementSet> measurements_;
   std::chrono::seconds max_age_ = kDefaultMaxAge;
   std::chrono::seconds clock_skew_ = kDefaultClockSkew;
+  std::optional<RevocationLists> revocation_lists_;
 };
 
 /// The set as a `[[measurements]]` table that Parse reads.

@@ -4,6 +4,9 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
+
+#include "common/base/result.h"
 
 namespace ephemeralml::verify {
 
@@ -14,5 +17,9 @@ Time Now();
 
 /// `2022-10-13T08:58:02.136Z`.
 std::string ToText(Time time);
+
+/// Reads what ToText writes; milliseconds may be left out. Errors: kInvalidArgument
+/// `time_malformed`. Source: RFC 3339 §5.6, in UTC alone.
+Result<Time> ParseTime(std::string_view text);
 
 }  // namespace ephemeralml::verify

@@ -16,13 +16,19 @@ class Examination {
  public:
   explicit Examination(ByteSpan evidence) { decoded_ = Note("format", Decode(evidence)); }
 
-  void Authenticate(const TrustRoot& root, Time now) {
+  // `policy` null: no policy was asked.
+  void Authenticate(const TrustRoot& root, const Policy* policy, Time now) {
     authentic_ = decoded_;
     Step("signature", "ES384, by the signing certificate", [&] { return CheckSignature(); });
     Step("root", std::string(root.name()),
          [&] { return RequireRoot(document_.cabundle.front(), root); });
     Step("chain", "valid at " + ToText(now),
          [&] { return VerifyChain(document_.cabundle, document_.certificate, now); });
+    if (policy != nullptr && policy->revocation_lists().has_value()) {
+      CheckAgainst(*policy->revocation_lists(), now);
+    } else {
+      LeaveOut("revocation", authentic_ ? "no revocation lists were given" : "");
+    }
     if (authentic_) NoteFacts();
   }
 
@@ -97,6 +103,16 @@ class Examination {
     TRY(sign1_, cose::DecodeSign1(evidence));
     TRY(document_, cose::DecodeDocument(sign1_.payload));
     return {};
+  }
+
+  void CheckAgainst(const RevocationLists& lists, Time now) {
+    size_t covered = 0;
+    Step("revocation", "", [&]() -> Done {
+      TRY(covered, CheckRevocation(document_.cabundle, document_.certificate, lists, now));
+      return {};
+    });
+    if (authentic_)
+      report_.checks.back().what = fmt::format("{} certificates are listed nowhere", covered);
   }
 
   Done CheckSignature() const {
@@ -211,7 +227,7 @@ Outcome<VerifiedEnclave> Examine(ByteSpan evidence, const Policy& policy,
                                  const Expectations& expectations, const TrustRoot& root,
                                  Time now) {
   Examination examination(evidence);
-  examination.Authenticate(root, now);
+  examination.Authenticate(root, &policy, now);
   examination.CheckState(policy.max_age(), policy.clock_skew(), now);
   examination.CheckNonce(expectations.nonce);
   examination.CheckBinding(expectations);
@@ -228,7 +244,7 @@ Outcome<CheckedDocument> CheckOffline(ByteSpan evidence, const Policy& policy,
                                       const std::optional<Bytes>& nonce, const TrustRoot& root,
                                       Time at) {
   Examination examination(evidence);
-  examination.Authenticate(root, at);
+  examination.Authenticate(root, &policy, at);
   examination.CheckState(policy.max_age(), policy.clock_skew(), at);
   if (nonce.has_value()) {
     examination.CheckNonce(*nonce);
@@ -244,7 +260,7 @@ Outcome<CheckedDocument> CheckOffline(ByteSpan evidence, const Policy& policy,
 Outcome<ObservedEnclave> Observe(ByteSpan evidence, const Expectations& expectations,
                                  const TrustRoot& root, Time now) {
   Examination examination(evidence);
-  examination.Authenticate(root, now);
+  examination.Authenticate(root, nullptr, now);
   examination.CheckState(kDefaultMaxAge, kDefaultClockSkew, now);
   examination.CheckNonce(expectations.nonce);
   examination.CheckBinding(expectations);

@@ -59,7 +59,8 @@ struct Outcome {
 };
 
 /// Makes every check and says what each found. The result's error is that of the first that failed:
-/// those of DecodeSign1, DecodeDocument, VerifyEs384, RequireRoot and VerifyChain; kUntrusted
+/// those of DecodeSign1, DecodeDocument, VerifyEs384, RequireRoot, VerifyChain and CheckRevocation;
+/// kUntrusted
 /// `document_too_old`, `document_from_future`, `debug_enclave`, `measurement_missing`,
 /// `nonce_mismatch`, `key_mismatch`, `binding_mismatch`, `measurement_mismatch`,
 /// `measurement_expired`; kUnsupported `binding_version_unsupported`.

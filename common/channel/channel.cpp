@@ -1,6 +1,7 @@
 #include "common/channel/channel.h"
 
 #include <openssl/err.h>
+#include <openssl/objects.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
@@ -16,9 +17,8 @@
 namespace ephemeralml::channel {
 namespace {
 
+constexpr int kHybridGroup = 0x11ec;        // IANA, "TLS Supported Groups"
 constexpr size_t kRecordBytes = 16 * 1024;  // RFC 8446 §5.1: the most that one record carries
-constexpr auto kLongestAge = std::chrono::hours(1);
-constexpr uint64_t kMostBytes = uint64_t{64} << 30;
 constexpr int64_t kCloseTimeoutMs = 1000;
 
 // One code for everything that an attacker on the way can do to the bytes: what exactly was done is
@@ -269,9 +269,16 @@ Done Channel::UpdateKeys(net::Deadline deadline) {
   return state_->SendKeyUpdate(SSL_KEY_UPDATE_NOT_REQUESTED, deadline);
 }
 
-bool Channel::ShouldReplace() const {
-  return std::chrono::steady_clock::now() - state_->born >= kLongestAge ||
-         state_->bytes >= kMostBytes;
+bool Channel::ShouldReplace(const Lifetime& lifetime) const {
+  return std::chrono::steady_clock::now() - state_->born >= lifetime.time ||
+         state_->bytes >= lifetime.bytes;
+}
+
+// The library's number of a group that it has no older name for carries a flag above 16 bits.
+std::string_view Channel::KeyExchange() const {
+  const auto group = static_cast<int>(SSL_get_negotiated_group(state_->connection.get()));
+  if (group == NID_X25519) return "X25519";
+  return (group & 0xffff) == kHybridGroup ? "X25519MLKEM768" : "another";
 }
 
 void Channel::Close() {

@@ -3,7 +3,9 @@
 // an untrusted host: whatever it does to them, a call fails with `channel_broken`. The channel by
 // itself proves nothing about the other end; binding.h and client/verify do.
 
+#include <chrono>
 #include <memory>
+#include <string_view>
 
 #include "common/base/file.h"
 #include "common/base/secret_bytes.h"
@@ -33,6 +35,12 @@ class ServerIdentity {
   struct State;
   explicit ServerIdentity(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
+};
+
+/// How long a connection may last; then another takes its place.
+struct Lifetime {
+  std::chrono::milliseconds time = std::chrono::hours(1);
+  uint64_t bytes = uint64_t{64} << 30;  ///< both directions together
 };
 
 /// Errors of every call: kUnauthentic `channel_broken` (records altered, connection cut, or not TLS
@@ -73,8 +81,12 @@ class Channel {
   /// reply: the enclave's begins, the client's waits for that and answers.
   Done UpdateKeys(net::Deadline deadline);
 
-  /// True after an hour or 64 GiB: open another connection.
-  bool ShouldReplace() const;
+  /// True once the connection has had its time: open another.
+  bool ShouldReplace(const Lifetime& lifetime = {}) const;
+
+  /// How the connection's keys were agreed upon, as IANA names the group: `X25519MLKEM768`, which
+  /// also stands against quantum computers, where both ends' libraries have it; else `X25519`.
+  std::string_view KeyExchange() const;
 
   /// Tells the peer that this is the end; best effort.
   void Close();

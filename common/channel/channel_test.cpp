@@ -1,8 +1,12 @@
 #include "common/channel/channel.h"
 
 #include <gtest/gtest.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
+#include <iostream>
 
 #include "common/channel/testing/channel_pair.h"
 #include "common/wire/frame.h"
@@ -124,6 +128,28 @@ TEST_F(ChannelPair, DemandsTheKeyUpdateThatFollowsAReply) {
   EXPECT_EQ(client_->UpdateKeys(net::After(20)).error().reason, "deadline_exceeded");
   ASSERT_TRUE(server_->SendMessage(Bytes(100, 2), net::After(5000)));
   EXPECT_EQ(client_->UpdateKeys(net::After(5000)).error().reason, "channel_broken");
+}
+
+TEST_F(ChannelPair, IsToBeReplacedAfterItsTimeOrBytes) {
+  Open();
+  ASSERT_TRUE(Exchange(Bytes(10'000, 1)));
+  EXPECT_FALSE(client_->ShouldReplace());
+  EXPECT_FALSE(client_->ShouldReplace({.bytes = 20'000}));
+  EXPECT_TRUE(client_->ShouldReplace({.bytes = 10'000}));
+  EXPECT_TRUE(server_->ShouldReplace({.bytes = 10'000}));
+  EXPECT_TRUE(client_->ShouldReplace({.time = std::chrono::milliseconds(0)}));
+  EXPECT_EQ(Lifetime().time, std::chrono::hours(1));
+  EXPECT_EQ(Lifetime().bytes, uint64_t{64} << 30);
+}
+
+TEST_F(ChannelPair, AgreesOnTheHybridGroupWhereTheLibraryHasIt) {
+  Open();
+  EVP_KEYMGMT* const hybrid = EVP_KEYMGMT_fetch(nullptr, "X25519MLKEM768", nullptr);
+  ERR_clear_error();
+  std::cout << OpenSSL_version(OPENSSL_VERSION) << ": " << client_->KeyExchange() << "\n";
+  EXPECT_EQ(client_->KeyExchange(), hybrid == nullptr ? "X25519" : "X25519MLKEM768");
+  EXPECT_EQ(server_->KeyExchange(), client_->KeyExchange());
+  EVP_KEYMGMT_free(hybrid);
 }
 
 TEST_F(ChannelPair, WaitsForTheNextMessageWithoutTakingIt) {

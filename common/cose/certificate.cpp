@@ -77,6 +77,10 @@ void AddExtensions(const CertificateSpec& spec, X509* certificate, X509* issuer)
   if (!spec.key_usage.empty()) {
     AddExtension(certificate, issuer, NID_key_usage, "critical," + spec.key_usage);
   }
+  if (!spec.revocation_list_url.empty()) {
+    AddExtension(certificate, issuer, NID_crl_distribution_points,
+                 "URI:" + spec.revocation_list_url);
+  }
   if (!spec.is_ca) return;
   AddExtension(certificate, issuer, NID_subject_key_identifier, "hash");
   if (issuer != certificate) {

@@ -20,6 +20,8 @@ struct CertificateSpec {
   std::optional<unsigned> path_length;
   /// As OpenSSL's configuration writes it: `keyCertSign,cRLSign`. Empty: no such extension.
   std::string key_usage;
+  /// Where the issuer publishes its certificate revocation list. Empty: no such extension.
+  std::string revocation_list_url = {};
 };
 
 /// Who signs a certificate: the CA's key, and its certificate in DER.

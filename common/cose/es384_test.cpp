@@ -45,7 +45,13 @@ TEST(Es384, RefusesWhatIsNoP384Key) {
                          .value();
   Bytes trailing = Es384Key::Generate().PublicKey();
   trailing.push_back(0);
-  for (const Bytes& key : {p256, trailing, Bytes(), Bytes(91)}) {
+  Bytes off_the_curve = Es384Key::Generate().PublicKey();
+  off_the_curve.back() ^= 1;
+  Bytes cut = Es384Key::Generate().PublicKey();
+  cut.pop_back();
+  Bytes other_head = Es384Key::Generate().PublicKey();
+  other_head[19] = 0x23;  // the last byte of the curve's name: secp521r1
+  for (const Bytes& key : {p256, trailing, off_the_curve, cut, other_head, Bytes(), Bytes(91)}) {
     EXPECT_EQ(VerifyEs384(key, AsBytes("message"), {}).error().reason,
               "certificate_key_unsupported");
   }

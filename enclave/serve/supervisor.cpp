@@ -27,10 +27,13 @@ namespace {
 
 constexpr int kMostFailedStarts = 5;
 constexpr size_t kLargestPublicKeyBytes = 512;
+// Starting a worker takes as long as setting several sessions up, so it isn't done while one is.
+constexpr int64_t kSpareDelayMs = 50;
 
 struct Worker {
   ChildProcess process;
   WorkerConduct conduct;
+  UniqueFd connection;              // its client's, until it has asked for evidence
   std::optional<FetchOrder> order;  // the blob that it waits for or was given
 
   bool Is(WorkerState state) const { return conduct.state() == state; }
@@ -55,6 +58,8 @@ class Supervisor {
   Done StartFetcher();
   Done StartWorker();
   std::vector<pollfd> PollSet();
+  int PollTimeoutMs() const;
+  bool NeedsSpare() const;
   void EndChildren();
   Done Handle(const std::vector<pollfd>& ready);
   void HandleSignals();
@@ -84,6 +89,7 @@ class Supervisor {
   std::list<Worker> workers_;
   int failed_starts_ = 0;
   std::optional<net::Deadline> drain_until_;
+  std::optional<net::Deadline> spare_due_;  // when the next spare is started at the latest
 };
 
 Done Supervisor::StartFetcher() {
@@ -135,17 +141,26 @@ std::vector<pollfd> Supervisor::PollSet() {
   return set;
 }
 
+int Supervisor::PollTimeoutMs() const {
+  std::optional<net::Deadline> next = drain_until_;
+  if (!next && NeedsSpare()) next = spare_due_;
+  if (!next) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - net::After(0));
+  return static_cast<int>(std::max<int64_t>(left.count(), 0));
+}
+
+bool Supervisor::NeedsSpare() const {
+  return !drain_until_ && std::ranges::none_of(workers_, [](const Worker& each) {
+    return !each.Is(WorkerState::kServing);
+  });
+}
+
 Done Supervisor::Run() {
   TRY_OK(Start());
   while (!drain_until_ || Sessions() > 0) {
-    int timeout_ms = -1;
-    if (drain_until_) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*drain_until_ - net::After(0));
-      if (left.count() <= 0) break;
-      timeout_ms = static_cast<int>(left.count());
-    }
+    if (drain_until_ && *drain_until_ <= net::After(0)) break;
     std::vector<pollfd> set = PollSet();
-    if (poll(set.data(), set.size(), timeout_ms) < 0 && errno != EINTR) {
+    if (poll(set.data(), set.size(), PollTimeoutMs()) < 0 && errno != EINTR) {
       return ErrnoError("process_start_failed", "can't wait for events");
     }
     TRY_OK(Handle(set));
@@ -173,9 +188,7 @@ Done Supervisor::Handle(const std::vector<pollfd>& ready) {
   if (ready[2].revents != 0) Accept();
   if (ready[0].revents != 0) HandleSignals();
   TRY_OK(Reap());
-  const bool has_spare = std::ranges::any_of(
-      workers_, [](const Worker& each) { return !each.Is(WorkerState::kServing); });
-  if (!has_spare && !drain_until_) TRY_OK(StartWorker());
+  if (NeedsSpare() && (!spare_due_ || *spare_due_ <= net::After(0))) TRY_OK(StartWorker());
   return {};
 }
 
@@ -227,16 +240,19 @@ void Supervisor::Accept() {
   UniqueFd connection(accept4(listener_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!connection.IsOpen()) return;
   spare->conduct.GaveConnection();
+  spare_due_ = net::After(kSpareDelayMs);
   log::Info("session_started", {{"sessions", Sessions()}});
   const Done given =
       SendControl(spare->process.control.Get(), ControlKind::kConnection, {}, connection.Get());
-  if (!given) Kill(*spare, given.error());
+  if (!given) return Kill(*spare, given.error());
+  spare->connection = std::move(connection);
 }
 
 void Supervisor::Kill(Worker& worker, const Error& error) {
   log::Warn("worker_killed", {{"reason", error}});
   (void)kill(worker.process.pid, SIGKILL);
   worker.process.control.Reset();  // a descriptor of -1 is left out of the next poll
+  worker.connection.Reset();
 }
 
 void Supervisor::HandleWorker(Worker& worker) {
@@ -270,6 +286,7 @@ Done Supervisor::Obey(Worker& worker, const ControlMessage& message) {
 }
 
 Done Supervisor::Attest(Worker& worker, ByteSpan body) {
+  TRY_OK(RequireNothingButHandshake(std::exchange(worker.connection, {})));
   ByteReader reader(body);
   TRY(const ByteSpan nonce, reader.ReadBytes(channel::kNonceBytes));
   TRY(const ByteSpan user_data, reader.ReadBytes(channel::kUserDataBytes));
@@ -279,6 +296,7 @@ Done Supervisor::Attest(Worker& worker, ByteSpan body) {
   }
   Result<Bytes> document = attester_->Attest(public_key, nonce, user_data);
   if (!document) log::Failure("attestation_failed", {{"reason", document.error()}});
+  spare_due_.reset();
   return SendControl(worker.process.control.Get(), ControlKind::kEvidence,
                      document ? *document : Bytes());
 }

@@ -89,6 +89,7 @@ void ReturnFreeMemory() { (void)malloc_trim(0); }
 
 // Requests until the client ends the session, is idle too long, or the connection has had its time.
 Done AnswerRequests(channel::Channel& channel, Session& session, const WorkerSettings& settings) {
+  const auto time = std::chrono::milliseconds(settings.connection_time_ms);
   for (;;) {
     TRY_OK(channel.WaitForPeer(net::After(settings.idle_timeout_ms)));
     Result<SecretBytes> request = channel.ReceiveMessage(settings.message_limit_bytes,
@@ -99,7 +100,7 @@ Done AnswerRequests(channel::Channel& channel, Session& session, const WorkerSet
     TRY_OK(channel.SendMessage(reply.Reveal(), net::After(settings.transfer_timeout_ms)));
     if (!request) return request.error();
     TRY_OK(channel.UpdateKeys(net::After(settings.transfer_timeout_ms)));
-    if (channel.ShouldReplace()) return {};
+    if (channel.ShouldReplace({.time = time})) return {};
     ReturnFreeMemory();  // the client has its reply and doesn't wait for this
   }
 }

@@ -9,6 +9,14 @@ namespace ephemeralml::serve {
 
 enum class WorkerState { kStarting, kSpare, kServing };
 
+/// More than a handshake and a nonce need, less than the smallest frame that carries a message.
+inline constexpr uint64_t kMostBytesBeforeEvidence = 4096;
+
+/// Demands that no message of the client's can have reached the worker that serves `connection`,
+/// as the kernel counts the bytes received; a socket that doesn't count (not TCP) passes.
+/// Errors: kUntrusted `worker_broke_protocol`.
+Done RequireNothingButHandshake(const UniqueFd& connection);
+
 /// One worker's conduct so far.
 class WorkerConduct {
  public:

@@ -59,6 +59,12 @@ bool IsRight(const session::Answer& answer, int variant) {
   return true;
 }
 
+std::string Outcome(const Result<session::Answer>& answer, const SmallModel& model) {
+  if (!answer) return std::string(answer.error().reason);
+  EXPECT_TRUE(IsRight(*answer, model.variant));
+  return "";
+}
+
 void WriteBytes(const std::filesystem::path& path, ByteSpan bytes) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(reinterpret_cast<const char*>(bytes.data()),
@@ -108,10 +114,11 @@ void Attacked::Serve(const SmallModel& model, ByteSpan bytes) const {
 session::Session Attacked::Connect() const { return system_.Connect().value(); }
 
 std::string Attacked::Ask(session::Session& session, const SmallModel& model) {
-  const auto answer = session.Infer(model.split.topology, Inputs());
-  if (!answer) return std::string(answer.error().reason);
-  EXPECT_TRUE(IsRight(*answer, model.variant));
-  return "";
+  return Outcome(session.Infer(model.split.topology, Inputs()), model);
+}
+
+std::string Attacked::Ask(session::LastingSession& session, const SmallModel& model) {
+  return Outcome(session.Infer(model.split.topology, Inputs()), model);
 }
 
 void Attacked::ExpectHealthy(const SmallModel& honest) {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "client/session/session.h"
+#include "client/session/lasting_session.h"
 #include "common/wire/session.pb.h"
 #include "tests/support/proxy.h"
 #include "tests/support/system.h"
@@ -51,6 +51,7 @@ class Attacked {
   session::Session Connect() const;
   /// The reason for which a request failed; empty if the answer came, and then it is right.
   static std::string Ask(session::Session& session, const SmallModel& model);
+  static std::string Ask(session::LastingSession& session, const SmallModel& model);
 
   /// The processes of the start still run, none of theirs died, and a new session gets the right
   /// answer.

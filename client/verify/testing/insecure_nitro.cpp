@@ -30,6 +30,26 @@ cose::CertificateSpec DefaultSpec(ChainPlace place, Time now) {
   return spec;
 }
 
+using Key = Owned<EVP_PKEY, EVP_PKEY_free>;
+using Certificate = Owned<X509, X509_free>;
+
+Key OpenSslKey(const cose::Es384Key& key) {
+  const SecretBytes pem = key.ToPem();
+  const ByteSpan text = pem.Reveal();
+  const Owned<BIO, BIO_free> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  return Key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+}
+
+Certificate OpenSslCertificate(const Bytes& der) {
+  const uint8_t* next = der.data();
+  return Certificate(d2i_X509(nullptr, &next, static_cast<long>(der.size())));
+}
+
+Owned<ASN1_TIME, ASN1_TIME_free> OpenSslTime(Time time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  return Owned<ASN1_TIME, ASN1_TIME_free>(ASN1_TIME_set(nullptr, seconds));
+}
+
 }  // namespace
 
 TrustRoot InsecureTrustRoot::Of(ByteSpan certificate) {
@@ -55,14 +75,9 @@ void InsecureChain::Make() {
 }
 
 void InsecureChain::SignWithSha256(ChainPlace place) {
-  const SecretBytes pem = keys[place - 1].ToPem();
-  const ByteSpan text = pem.Reveal();
-  const Owned<BIO, BIO_free> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-  const Owned<EVP_PKEY, EVP_PKEY_free> key(
-      PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  const Key key = OpenSslKey(keys[place - 1]);
   Bytes& der = certificates[place];
-  const uint8_t* next = der.data();
-  const Owned<X509, X509_free> certificate(d2i_X509(nullptr, &next, static_cast<long>(der.size())));
+  const Certificate certificate = OpenSslCertificate(der);
   CHECK(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0);
   uint8_t* encoded = nullptr;
   const int length = i2d_X509(certificate.get(), &encoded);
@@ -73,6 +88,33 @@ void InsecureChain::SignWithSha256(ChainPlace place) {
 
 std::vector<Bytes> InsecureChain::Bundle() const {
   return {certificates.begin(), certificates.begin() + kLeaf};
+}
+
+std::string InsecureList::ToPem(const InsecureChain& chain, Time now) const {
+  const Owned<X509_CRL, X509_CRL_free> list(X509_CRL_new());
+  X509_CRL* const crl = list.get();
+  const Certificate by = OpenSslCertificate(chain.certificates[issuer]);
+  CHECK(X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1);
+  CHECK(X509_CRL_set_issuer_name(crl, X509_get_subject_name(by.get())) == 1);
+  CHECK(X509_CRL_set1_lastUpdate(crl, OpenSslTime(now - age).get()) == 1);
+  if (lifetime.has_value()) {
+    CHECK(X509_CRL_set1_nextUpdate(crl, OpenSslTime(now - age + *lifetime).get()) == 1);
+  }
+  for (const ChainPlace place : revoked) {
+    const Certificate certificate = OpenSslCertificate(chain.certificates[place]);
+    Owned<X509_REVOKED, X509_REVOKED_free> entry(X509_REVOKED_new());
+    CHECK(X509_REVOKED_set_serialNumber(entry.get(), X509_get_serialNumber(certificate.get())) ==
+          1);
+    CHECK(X509_REVOKED_set_revocationDate(entry.get(), OpenSslTime(now - age).get()) == 1);
+    CHECK(X509_CRL_add0_revoked(crl, entry.release()) == 1);
+  }
+  const Key key = OpenSslKey(chain.keys[issuer]);
+  CHECK(X509_CRL_sign(crl, key.get(), is_weak ? EVP_sha256() : EVP_sha384()) > 0);
+  const Owned<BIO, BIO_free> bio(BIO_new(BIO_s_mem()));
+  CHECK(PEM_write_bio_X509_CRL(bio.get(), crl) == 1);
+  char* text = nullptr;
+  const long length = BIO_get_mem_data(bio.get(), &text);
+  return {text, static_cast<size_t>(length)};
 }
 
 InsecureNitro::InsecureNitro(Time at) : now(at), chain(at) {

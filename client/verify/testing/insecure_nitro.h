@@ -4,7 +4,10 @@
 
 #include <array>
 #include <map>
+#include <optional>
+#include <string>
 
+#include "client/verify/chain.h"
 #include "client/verify/trust_root.h"
 #include "client/verify/verify.h"
 #include "common/cose/certificate.h"
@@ -29,11 +32,24 @@ struct InsecureChain {
   void SignWithSha256(ChainPlace place);
   std::vector<Bytes> Bundle() const;
   const Bytes& Leaf() const { return certificates[kLeaf]; }
+  Done Verify(Time at) const { return VerifyChain(Bundle(), Leaf(), at); }
 
   std::array<cose::CertificateSpec, kChainLength> specs;
   std::map<ChainPlace, Bytes> foreign_keys;  ///< public keys certified instead of the place's own
   std::vector<cose::Es384Key> keys;
   std::array<Bytes, kChainLength> certificates;
+};
+
+/// What a certificate revocation list of a chain is made of.
+struct InsecureList {
+  ChainPlace issuer = kRoot;
+  std::vector<ChainPlace> revoked = {};
+  std::chrono::seconds age = std::chrono::hours(1);
+  std::optional<std::chrono::seconds> lifetime = std::chrono::hours(24);
+  bool is_weak = false;  ///< signed over SHA-256
+
+  /// The list, made as of `now`, in PEM.
+  std::string ToPem(const InsecureChain& chain, Time now) const;
 };
 
 /// Good evidence for a connection, and what a client at the other end of it expects.

@@ -1,0 +1,98 @@
+// What does it cost to set an attested session up, from the client's call to the moment at which it
+// may send a model: tunnel through the host, worker hand-over, TLS, evidence signed and verified.
+// Real processes on loopback in mock mode; a worker stands ready, as it does unless clients come
+// faster than workers start. By the clock on the wall, which other processes disturb; and by the
+// processor time of all that take part, in which they wait for nothing.
+
+#include <signal.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <thread>
+
+#include "bench/unit.h"
+#include "client/verify/chain.h"
+#include "tests/support/system.h"
+
+namespace ephemeralml {
+namespace {
+
+using testing_support::System;
+
+class Setup {
+ public:
+  void End() {
+    if (session_.has_value()) session_->Close();
+    session_.reset();
+    while (worker_ > 0 && kill(worker_, 0) == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    // Until the spare worker waits for its connection: it does nothing then.
+    worker_ = system_.SpareWorker();
+    uint64_t ticks = ~uint64_t{0};
+    for (;;) {
+      const auto figures = testing_support::FiguresOf(worker_);
+      if (figures.state == 'S' && figures.processor_ticks == ticks) return;
+      ticks = figures.processor_ticks;
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    }
+  }
+  // Of this thread and of every process that was there before the session.
+  double ProcessorTime() const {
+    double sum = bench::ProcessorTime();
+    for (const pid_t pid : {host_, enclave_, worker_}) {
+      const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
+      for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+        double nanoseconds = 0;
+        std::ifstream(task.path() / "schedstat") >> nanoseconds;
+        sum += nanoseconds;
+      }
+    }
+    return sum;
+  }
+  void Open() {
+    session_.emplace(session::Session::Open(system_.Settings(), policy_, root_).value());
+  }
+
+ private:
+  System system_{{.enclave_arguments = {"--threads", "1"}}};
+  verify::Policy policy_ = system_.Policy();
+  verify::TrustRoot root_ = system_.Root();
+  std::optional<session::Session> session_;
+  pid_t host_ = system_.host().pid();
+  pid_t enclave_ = system_.enclave().pid();
+  pid_t worker_ = -1;
+};
+
+enum class Known { kNothing, kCertificates };
+enum class By { kWall, kProcessor };
+
+void SetUp(benchmark::State& state, Known known, By by) {
+  Setup setup;
+  const bench::Clock processor = [&] { return setup.ProcessorTime(); };
+  setup.Open();
+  bench::MeasureInUnits(
+      state, by == By::kWall ? bench::Clock(&bench::WallTime) : processor,
+      [&] {
+        setup.End();
+        if (known == Known::kNothing) verify::ForgetCertificates();
+      },
+      [&] { setup.Open(); });
+}
+
+#define SESSION_BENCHMARK(known, by)                           \
+  BENCHMARK_CAPTURE(SetUp, known##_##by, Known::known, By::by) \
+      ->Iterations(60)                                         \
+      ->UseManualTime()                                        \
+      ->Unit(benchmark::kMillisecond)
+SESSION_BENCHMARK(kNothing, kWall);
+SESSION_BENCHMARK(kCertificates, kWall);
+SESSION_BENCHMARK(kNothing, kProcessor);
+SESSION_BENCHMARK(kCertificates, kProcessor);
+
+}  // namespace
+}  // namespace ephemeralml
+
+BENCHMARK_MAIN();
