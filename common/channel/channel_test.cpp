@@ -1,13 +1,16 @@
 #include "common/channel/channel.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <iostream>
 
+#include "common/channel/server_identity.h"
 #include "common/channel/testing/channel_pair.h"
 #include "common/wire/frame.h"
 
@@ -166,6 +169,42 @@ TEST(Channel, RefusesPeersThatDontSpeakTls) {
   ASSERT_TRUE(net::SendAll(client.Get(), AsBytes("GET / HTTP/1.1\r\n\r\n"), net::After(1000)));
   EXPECT_EQ(Channel::Accept(std::move(server), identity, net::After(1000)).error().reason,
             "channel_broken");
+}
+
+// Tries to agree on TLS 1.2 at the other end of a socket; the library's reason why it failed.
+int ShakeHandsByTls12(SSL_CTX* context, const UniqueFd& socket, int (*shake_hands)(SSL*)) {
+  CHECK(SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1);
+  CHECK(SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) == 1);
+  CHECK(fcntl(socket.Get(), F_SETFL, 0) == 0);  // blocking
+  const tls::Connection connection(SSL_new(context));
+  CHECK(SSL_set_fd(connection.get(), socket.Get()) == 1);
+  ERR_clear_error();
+  return shake_hands(connection.get()) == 1 ? 0 : ERR_GET_REASON(ERR_get_error());
+}
+
+TEST(Channel, RefusesPeersOfOlderTls) {
+  CHECK(Initialize());
+  (void)signal(SIGPIPE, SIG_IGN);
+  const tls::Identity old_server = tls::MakeIdentity().value();
+  const tls::Context old_client = tls::MakeContext(TLS_client_method()).value();
+  for (const bool is_server : {true, false}) {
+    auto [ours, theirs] = SocketPair();
+    int reason = 0;
+    std::thread peer([&, socket = std::move(theirs)] {
+      reason = ShakeHandsByTls12(is_server ? old_server.context.get() : old_client.get(), socket,
+                                 is_server ? &SSL_accept : &SSL_connect);
+    });
+    const ServerIdentity identity = ServerIdentity::Create().value();
+    const auto channel = is_server ? Channel::Connect(std::move(ours), net::After(5000))
+                                   : Channel::Accept(std::move(ours), identity, net::After(5000));
+    EXPECT_FALSE(channel.has_value()) << is_server;
+    if (!channel) {
+      EXPECT_EQ(channel.error().reason, "channel_broken");
+    }
+    peer.join();
+    // Told so, and not refused for what else it lacks.
+    EXPECT_EQ(reason, is_server ? SSL_R_UNSUPPORTED_PROTOCOL : SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+  }
 }
 
 TEST(Channel, GivesSilentPeersUp) {
