@@ -110,6 +110,21 @@ TEST_F(LayoutTest, KeepsLanesFromGrowingWithoutBound) {
               ElementsAre(kTo, "our Conv", "Abs", "Mul", kFrom, "Mul", kTo, "our Conv", kFrom));
 }
 
+TEST_F(LayoutTest, KeepsABoundFromFillingLanes) {
+  builder_.Floats("high", {}, {1e20F});
+  builder_.Node("Abs", {"first"}, {"a"});
+  builder_.Node("Clip", {"a", "high"}, {"second"});
+  EXPECT_THAT(Prepared().Operators(),
+              ElementsAre(kTo, "our Conv", "Abs", kFrom, "Clip", kTo, "our Conv", kFrom));
+}
+
+TEST_F(LayoutTest, ConvertsForBlockedOperandsOfOtherChannels) {
+  AddConv("first", "narrow", 24, 1);
+  builder_.Node("Mul", {"first", "narrow"}, {"second"});
+  EXPECT_THAT(Prepared().Operators(), ElementsAre(kTo, "our Conv", "our Conv", kFrom, kFrom, "Mul",
+                                                  kTo, "our Conv", kFrom));
+}
+
 TEST_F(LayoutTest, SpreadsChannelConstantsOverBlocks) {
   builder_.Floats("factors", {24, 1, 1}, Counting(24));
   builder_.Node("Abs", {"first"}, {"a"});

@@ -75,6 +75,25 @@ TEST_F(FactsTest, KnowsNoProductOfSymbols) {
   EXPECT_EQ(ShapeOfY(), "a,6,b -> c,6");
 }
 
+TEST_F(FactsTest, KnowsNoQuotientOfOtherSymbols) {
+  Input(-1, -1);
+  builder_.Input("z", {-1, 1});
+  builder_.get()
+      ->mutable_input(1)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(0)
+      ->set_dim_param("others");
+  builder_.Ints("at", {1}, {0});
+  builder_.Ints("rest", {1}, {-1});
+  builder_.Node("Shape", {"z"}, {"s"});
+  builder_.Node("Gather", {"s", "at"}, {"rows"});
+  AddInt(builder_.Node("Concat", {"rows", "rest"}, {"to"}), "axis", 0);
+  builder_.Node("Reshape", {"x", "to"}, {"y"});
+  EXPECT_EQ(ShapeOfY(), "a,6,b -> c,d");
+}
+
 TEST_F(FactsTest, FollowsShapesThatAreComputed) {
   Input(-1, -1);
   builder_.Ints("at", {1}, {2});
@@ -109,7 +128,8 @@ TEST_F(FactsTest, KnowsThatACutTableFitsOrIsRefused) {
   builder_.Node("Gather", {"s", "at"}, {"columns"});
   builder_.Node("Slice", {"table", "zero", "columns", "at"}, {"cut"});
   builder_.Output("cut", {});
-  builder_.Node("Add", {"x", "cut"}, {"y"});
+  builder_.Node("Add", {"x", "cut"}, {"sum"});
+  builder_.Node("Add", {"cut", "sum"}, {"y"});
   EXPECT_EQ(ShapeOfY({"cut"}), "a,6,b -> a,6,b 1,6,c");
 }
 

@@ -17,6 +17,9 @@ struct Affine {
   std::vector<double> shift;
   bool has_scale = false;
   bool has_shift = false;
+  /// A scale rounds each weight anew, which sums of a few products show: of these, a normalization
+  /// alone is worth it.
+  bool is_of_few = false;
   const ProgramNode* last = nullptr;
 };
 
@@ -39,6 +42,7 @@ class ConvFuser {
     auto window = ResolvedWindow(conv, {tensor->dims[2], tensor->dims[3]});
     auto affine = StartAffine(conv, channels);
     if (!window || !affine) return;
+    affine->is_of_few = is_depthwise;
     const ValueId input = TakeInputAffine(conv, *tensor, *affine);
     FollowAffine(*affine);
     Emit(input, weight, is_depthwise ? "DepthwiseConv" : "Conv", *affine, *std::move(window));
@@ -79,7 +83,8 @@ class ConvFuser {
 
   std::optional<Affine> StartAffine(const ProgramNode& conv, int64_t channels) {
     const auto count = static_cast<size_t>(channels);
-    Affine affine{std::vector<double>(count, 1), std::vector<double>(count), false, false, &conv};
+    Affine affine{
+        std::vector<double>(count, 1), std::vector<double>(count), false, false, false, &conv};
     if (const ValueId bias = InputOf(conv, 2); bias != 0) {
       auto values = Row(bias, count);
       if (!values) return std::nullopt;
@@ -185,14 +190,15 @@ class ConvFuser {
     const std::vector<double> ones(count, 1);
     const std::vector<double> zeros(count, 0);
     if (Is(node, "Add")) return Apply(ones, *values, affine);
-    if (Is(node, "Mul")) return Apply(*values, zeros, affine);
+    const bool may_scale = !affine.is_of_few;
+    if (Is(node, "Mul")) return may_scale && Apply(*values, zeros, affine);
     if (node.inputs[0] != value) return false;
     std::vector<double> inverse = *values;
     if (Is(node, "Sub")) {
       for (double& term : inverse) term = -term;
       return Apply(ones, inverse, affine);
     }
-    if (!Is(node, "Div")) return false;
+    if (!Is(node, "Div") || !may_scale) return false;
     for (double& factor : inverse) factor = 1 / factor;
     return Apply(inverse, zeros, affine);
   }

@@ -81,6 +81,21 @@ TEST_F(FuseConvTest, FoldsNumbersAndChannelConstants) {
   EXPECT_THAT(BiasOf(model), ElementsAre(3, 6, 9));
 }
 
+// Of depthwise convolutions a normalization is folded, a mere factor isn't: it costs precision.
+TEST(FuseConv, LeavesFactorsOfDepthwiseConvolutions) {
+  ModelBuilder builder;
+  builder.Input("x", {1, 3, 8, 8})
+      .Output("y", {1, 3, 8, 8})
+      .Floats("w", {3, 1, 3, 3}, Counting(27));
+  builder.Floats("two", {}, {2});
+  auto* conv = builder.Node("Conv", {"x", "w"}, {"c"});
+  AddInt(conv, "group", 3);
+  AddInts(conv, "pads", {1, 1, 1, 1});
+  builder.Node("Mul", {"c", "two"}, {"y"});
+  EXPECT_THAT(PreparedModel(builder).Operators(),
+              ElementsAre("our ToBlocked", "our DepthwiseConv", "Mul", "our FromBlocked"));
+}
+
 // conv(2 x + 3), every weight being 1: twice conv(x), and 3 for each of the 4 channels.
 std::pair<std::vector<std::string>, float> AfterNumbers(bool padded) {
   ModelBuilder builder;

@@ -126,12 +126,13 @@ TEST_F(FuseMatMulTest, TakesAGeluThatWasSpelledOut) {
 }
 
 // x * clip(x + 3, 0, 6) / 6, as some exporters write it.
-void AddHardSwish(ModelBuilder& builder, float six, bool product_first) {
+void AddHardSwish(ModelBuilder& builder, float bound, bool product_first, float divisor = 6) {
   builder.Floats("three", {}, {3});
   builder.Floats("zero", {}, {0});
-  builder.Floats("six", {}, {six});
+  builder.Floats("bound", {}, {bound});
+  builder.Floats("six", {}, {divisor});
   builder.Node("Add", {"xw", "three"}, {"h1"});
-  builder.Node("Clip", {"h1", "zero", "six"}, {"h2"});
+  builder.Node("Clip", {"h1", "zero", "bound"}, {"h2"});
   builder.Node(product_first ? "Mul" : "Div", {"h2", product_first ? "xw" : "six"}, {"h3"});
   builder.Node(product_first ? "Div" : "Mul", {"h3", product_first ? "six" : "xw"}, {"y"});
 }
@@ -148,6 +149,11 @@ TEST_F(FuseMatMulTest, TakesAHardSwishInItsOtherOrder) {
 
 TEST_F(FuseMatMulTest, LeavesAHardSwishOfOtherNumbers) {
   AddHardSwish(builder_, 5, true);
+  EXPECT_THAT(Prepared().Operators(), ElementsAre("our MatMul", "Add", "Clip", "Mul", "Div"));
+}
+
+TEST_F(FuseMatMulTest, LeavesAHardSwishOfAnotherDivisor) {
+  AddHardSwish(builder_, 6, true, 5);
   EXPECT_THAT(Prepared().Operators(), ElementsAre("our MatMul", "Add", "Clip", "Mul", "Div"));
 }
 

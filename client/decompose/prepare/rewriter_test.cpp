@@ -62,6 +62,15 @@ TEST(Rewriter, KeepsWhatSubgraphsUse) {
   EXPECT_EQ(program.main.nodes.size(), 4U);
 }
 
+TEST(Rewriter, CountsAUseInASubgraphAsNobodysAlone) {
+  Program program = Chain();
+  program.main.nodes[2].inputs = {2, 2};
+  program.main.nodes[2].subgraphs.emplace_back().nodes = {Node("Abs", {3}, {6})};
+  const Rewriter rewriter(program);
+  EXPECT_EQ(rewriter.UseCount(3), 1U);
+  EXPECT_EQ(rewriter.OnlyUser(3), nullptr);
+}
+
 TEST(Rewriter, RedirectsUsesButNoOutput) {
   Program program = Chain();
   Rewriter rewriter(program);
