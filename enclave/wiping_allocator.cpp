@@ -1,7 +1,7 @@
-// In the enclave every block that goes back to the heap is wiped first, whoever allocated it: libraries
-// keep strings and parsed messages on the heap, and none of them wipes. Linked into the enclave's binary
-// alone; the dynamic linker gives these definitions to every library in the process. `operator delete`
-// reaches `free` through libstdc++.
+// In the enclave every block that goes back to the heap is wiped first, whoever allocated it:
+// libraries keep strings and parsed messages on the heap, and none of them wipes. Linked into the
+// enclave's binary alone; the dynamic linker gives these definitions to every library in the
+// process. `operator delete` reaches `free` through libstdc++.
 //
 // Not in sanitized builds: they replace the allocator themselves.
 

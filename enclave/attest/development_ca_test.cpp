@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-
 #include "common/base/file.h"
 
 namespace ephemeralml::attest {

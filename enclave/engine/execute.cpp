@@ -109,7 +109,8 @@ Result<std::vector<NamedTensor>> Execute(const PreparedModel& model,
                                          const Limits& limits) {
   TRY(const std::vector<TensorView> matched, MatchInputs(model.graph.inputs, inputs));
   TRY(std::vector<ArenaBlock> windows, MakeWindows(arena, sealed, threads.count()));
-  Execution execution(model, {&sealed, &arena, &ledger, &threads, windows, nullptr}, limits.most_steps);
+  Execution execution(model, {&sealed, &arena, &ledger, &threads, windows, nullptr},
+                      limits.most_steps);
   for (size_t i = 0; i < matched.size(); ++i) {
     TRY_OK(execution.SetInput(model.graph.inputs[i].slot, matched[i]));
   }

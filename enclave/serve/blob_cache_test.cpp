@@ -58,7 +58,8 @@ TEST(BlobCache, RefusesWhatItCantSeal) {
 
 TEST(BlobCache, DropsTheLeastRecentlyUsed) {
   BlobCache cache(30);
-  for (const uint8_t name : {uint8_t{1}, uint8_t{2}, uint8_t{3}}) ASSERT_TRUE(cache.Insert(Order(name, 10), MemoryFile(10)));
+  for (const uint8_t name : {uint8_t{1}, uint8_t{2}, uint8_t{3}})
+    ASSERT_TRUE(cache.Insert(Order(name, 10), MemoryFile(10)));
   EXPECT_NE(cache.Find(Order(1, 10)), -1);
   ASSERT_TRUE(cache.Insert(Order(4, 10), MemoryFile(10)));
   EXPECT_EQ(cache.Find(Order(2, 10)), -1);

@@ -20,7 +20,8 @@ class Model : public testing::TestWithParam<const char*> {};
 
 TEST_P(Model, AnswersAsOnnxRuntimeDoesThroughAllThreeProcesses) {
   const System system;
-  const auto model = system.Split(testing_support::ModelsFolder() / (std::string(GetParam()) + ".onnx"));
+  const auto model =
+      system.Split(testing_support::ModelsFolder() / (std::string(GetParam()) + ".onnx"));
   system.Upload(model);
   session::Session session = system.Connect().value();
   const std::vector<ReferenceCase> cases = testing_support::ReferenceCases(GetParam());

@@ -37,8 +37,8 @@ bool Await(int64_t timeout_ms, Condition condition) {
 std::vector<pid_t> Children(pid_t pid) {
   std::vector<pid_t> children;
   std::error_code ignored;
-  for (const auto& task : std::filesystem::directory_iterator(
-           "/proc/" + std::to_string(pid) + "/task", ignored)) {
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", ignored)) {
     std::istringstream list(ReadText(task.path() / "children"));
     for (pid_t child = 0; list >> child;) children.push_back(child);
   }
@@ -149,7 +149,8 @@ ProcessFigures FiguresOf(pid_t pid) {
   const std::string stat = ReadText(folder / "stat");
   std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
   std::vector<std::string> values(std::istream_iterator<std::string>(fields), {});
-  if (values.size() > 12) figures.processor_ticks = std::stoull(values[11]) + std::stoull(values[12]);
+  if (values.size() > 12)
+    figures.processor_ticks = std::stoull(values[11]) + std::stoull(values[12]);
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(folder / "fd", ignored)) {
     ++figures.descriptors;

@@ -67,7 +67,7 @@ struct ProcessFigures {
   uint64_t memory_files = 0;  ///< descriptors and mappings of memory files
   uint64_t own_bytes = 0;     ///< the part of the PSS that isn't of files: no neighbour changes it
   uint64_t processor_ticks = 0;
-  char state = '?';           ///< R, S, D, Z, …
+  char state = '?';  ///< R, S, D, Z, …
 };
 ProcessFigures FiguresOf(pid_t pid);
 

@@ -40,7 +40,8 @@ std::vector<ReferenceCase> ReferenceCases(const std::string& model) {
   return cases;
 }
 
-const tensors::NamedTensor& Named(std::span<const tensors::NamedTensor> list, std::string_view name) {
+const tensors::NamedTensor& Named(std::span<const tensors::NamedTensor> list,
+                                  std::string_view name) {
   const auto found = std::ranges::find(list, name, &tensors::NamedTensor::name);
   CHECK(found != list.end());
   return *found;

@@ -18,13 +18,14 @@ struct ReferenceCase {
 std::vector<ReferenceCase> ReferenceCases(const std::string& model);
 
 /// The named tensor; a failed CHECK if there is none.
-const tensors::NamedTensor& Named(std::span<const tensors::NamedTensor> list, std::string_view name);
+const tensors::NamedTensor& Named(std::span<const tensors::NamedTensor> list,
+                                  std::string_view name);
 
 /// The elements of a float tensor.
 std::span<const float> Floats(const tensors::NamedTensor& tensor);
 
-/// The largest |ours − ref| / (1e-5 + 1e-4·|ref|) over all elements: at most 1 is agreement. Infinite
-/// if shapes or types differ or an element isn't a number.
+/// The largest |ours − ref| / (1e-5 + 1e-4·|ref|) over all elements: at most 1 is agreement.
+/// Infinite if shapes or types differ or an element isn't a number.
 double Disagreement(const tensors::NamedTensor& ours, const tensors::NamedTensor& reference);
 
 /// A copy, which SecretBytes don't make by themselves.

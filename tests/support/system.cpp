@@ -35,18 +35,28 @@ uint16_t FreePort() {
 System::System(const Options& options) {
   const fs::path programs = EPHEMERAL_PROGRAMS_DIR;
   enclave_port_ = FreePort();
-  std::vector<std::string> host = {
-      programs / "ephemeralml-host", "--port",    "0", "--state", HostState(), "--enclave",
-      Loopback(options.enclave_dialled_at.value_or(enclave_port_)), "--enclave-name", "enclave:8082"};
+  std::vector<std::string> host = {programs / "ephemeralml-host",
+                                   "--port",
+                                   "0",
+                                   "--state",
+                                   HostState(),
+                                   "--enclave",
+                                   Loopback(options.enclave_dialled_at.value_or(enclave_port_)),
+                                   "--enclave-name",
+                                   "enclave:8082"};
   Append(host, options.host_arguments);
   host_ = std::make_unique<Process>(host, folder() / "host.log");
   host_port_ = host_->ListeningPort(kStartTimeoutMs);
-  std::vector<std::string> enclave = {programs / "ephemeralml-enclave", "--port",
-                                      std::to_string(enclave_port_),    "--state",
-                                      folder() / "enclave",             "--host",
+  std::vector<std::string> enclave = {programs / "ephemeralml-enclave",
+                                      "--port",
+                                      std::to_string(enclave_port_),
+                                      "--state",
+                                      folder() / "enclave",
+                                      "--host",
                                       Loopback(options.host_fetched_from.value_or(host_port_))};
   Append(enclave, options.enclave_arguments);
-  enclave_ = std::make_unique<Process>(enclave, folder() / "enclave.log", options.enclave_environment);
+  enclave_ =
+      std::make_unique<Process>(enclave, folder() / "enclave.log", options.enclave_environment);
   CHECK(host_port_ != 0 && enclave_->ListeningPort(kStartTimeoutMs) == enclave_port_);
 }
 
@@ -65,7 +75,8 @@ verify::Policy System::Policy() const {
   Process measure({fs::path(EPHEMERAL_PROGRAMS_DIR) / "ephemeralml-enclave", "--measure"},
                   folder() / "policy.toml");
   CHECK(measure.Wait(kStartTimeoutMs) == 0);
-  auto policy = verify::Policy::Load(folder() / "policy.toml", verify::TrustOnFirstUse::kAsPlatform);
+  auto policy =
+      verify::Policy::Load(folder() / "policy.toml", verify::TrustOnFirstUse::kAsPlatform);
   fs::remove(folder() / "policy.toml");
   return *std::move(policy);
 }

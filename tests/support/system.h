@@ -33,8 +33,10 @@ class System {
     std::vector<std::string> host_arguments = {};
     std::vector<std::string> enclave_arguments = {};
     std::map<std::string, std::string> enclave_environment = {};
-    std::optional<uint16_t> enclave_dialled_at = {};  ///< where the host finds "the enclave", if elsewhere
-    std::optional<uint16_t> host_fetched_from = {};   ///< where the enclave finds "the host", if elsewhere
+    std::optional<uint16_t> enclave_dialled_at =
+        {};  ///< where the host finds "the enclave", if elsewhere
+    std::optional<uint16_t> host_fetched_from =
+        {};  ///< where the enclave finds "the host", if elsewhere
   };
 
   System() : System(Options()) {}
