@@ -83,7 +83,7 @@ void PrintFigures(const session::Measurements& m, double setup_ms, double reques
       "chunks\n",
       HumanBytes(m.peak_plaintext_weight_bytes), static_cast<double>(m.longest_plaintext_us) / 1000,
       HumanBytes(m.bytes_opened), m.chunks_opened);
-  fmt::print("wiped: {}\n", HumanBytes(m.bytes_wiped));
+  fmt::print("weights wiped: {}\n", HumanBytes(m.bytes_wiped));
 }
 
 // What opened the key is forgotten when it is open.

@@ -142,7 +142,6 @@ Done Session::Authenticate(const weights::SealedModel& weights, weights::Ledger&
 
 SecretBytes Session::Answer(SecretBytes message) {
   arena_.ResetPeak();
-  const uint64_t wiped_before = arena_.bytes_wiped();
   wire::Reply reply;
   {
     wire::Request request;
@@ -161,7 +160,6 @@ SecretBytes Session::Answer(SecretBytes message) {
   CHECK(arena_.bytes_in_use() == 0);
   wire::Measurements& measured = *reply.mutable_measurements();
   measured.set_peak_activation_bytes(arena_.peak_bytes());
-  measured.set_bytes_wiped(arena_.bytes_wiped() - wiped_before);
   SecretBytes serialized = Serialize(reply);
   reply.Clear();
   // Each thread gets one part: kernels left weights and activations in spilled registers.
