@@ -1,5 +1,6 @@
-# Compiler warnings, hardening and sanitizers, set on targets through two interface libraries:
-# `project_options` for everything that we compile, `hardened_executable` for what we ship.
+# Compiler warnings, hardening and sanitizers, set on targets through interface libraries:
+# `project_options` for everything that we compile, `test_options` in its place for tests,
+# `hardened_executable` for what we ship.
 set(EPHEMERAL_SANITIZERS "" CACHE STRING "Comma-separated sanitizers, as in -fsanitize=")
 option(EPHEMERAL_FUZZ "Build libFuzzer targets (needs Clang)" OFF)
 
@@ -32,14 +33,18 @@ endif()
 if(EPHEMERAL_FUZZ)
   target_compile_options(project_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+# So that what only signs mock evidence isn't linked although it shares a file with what verifies.
+target_compile_options(project_options INTERFACE -ffunction-sections)
 if(EPHEMERAL_PLATFORM STREQUAL production)
-  target_compile_definitions(project_options INTERFACE EPHEMERAL_PLATFORM_PRODUCTION=1)
-  # So that what only signs mock evidence isn't linked although it shares a file with what verifies.
-  target_compile_options(project_options INTERFACE -ffunction-sections)
   target_link_options(project_options INTERFACE -Wl,--gc-sections)
-else()
-  target_compile_definitions(project_options INTERFACE EPHEMERAL_PLATFORM_MOCK=1)
 endif()
+# For the few sources that ask: all others compile to the same object on either platform, once.
+string(TOUPPER "EPHEMERAL_PLATFORM_${EPHEMERAL_PLATFORM}=1" EPHEMERAL_PLATFORM_DEFINITION)
+
+add_library(test_options INTERFACE)
+target_link_libraries(test_options INTERFACE project_options)
+# Tests are compiled once and run for a moment.
+target_compile_options(test_options INTERFACE -O1)
 
 add_library(hardened_executable INTERFACE)
 target_link_options(hardened_executable INTERFACE

@@ -26,7 +26,7 @@ function(add_module path)
     add_executable(${target}_test ${M_TESTS})
     string(REPLACE "/" "_" test_uses "${M_TEST_USES}")
     target_link_libraries(${target}_test PRIVATE
-      project_options ${target} ${test_uses} ${M_TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
+      test_options ${target} ${test_uses} ${M_TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
     gtest_discover_tests(${target}_test TEST_PREFIX "${path}/" PROPERTIES LABELS unit TIMEOUT 300
       DISCOVERY_TIMEOUT 60)
   endif()
