@@ -64,7 +64,7 @@ void MapMemory(int protection) {
   if (memory == MAP_FAILED) _exit(1);
 }
 
-constexpr auto kForbiddenToAll = std::to_array<Case>({
+[[maybe_unused]] constexpr auto kForbiddenToAll = std::to_array<Case>({
     {"open", [] { (void)open("/dev/null", O_RDONLY); }},
     {"execve",
      [] {
@@ -96,7 +96,7 @@ constexpr auto kForbiddenToAll = std::to_array<Case>({
     {"dup", [] { Ignore(dup(0)); }},
 });
 
-constexpr auto kForbiddenToWorkers = std::to_array<Case>({
+[[maybe_unused]] constexpr auto kForbiddenToWorkers = std::to_array<Case>({
     {"internet socket", [] { (void)socket(AF_INET, SOCK_STREAM, 0); }},
     {"vsock", [] { (void)socket(AF_VSOCK, SOCK_STREAM, 0); }},
     {"memory file", [] { (void)memfd_create("test", 0); }},
