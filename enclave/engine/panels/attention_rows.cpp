@@ -71,9 +71,9 @@ float Exponentiate(float* scores, int64_t count, float scale, const float* mask)
     most = hn::Max(most, x);
   }
   if (whole < count) {
-    const Vec m = mask == nullptr ? hn::Zero(d) : hn::MaskedLoad(rest, d, mask + whole);
-    const Vec x = masked(hn::MaskedLoad(rest, d, scores + whole), m);
-    hn::BlendedStore(x, rest, d, scores + whole);
+    const Vec m = mask == nullptr ? hn::Zero(d) : LoadFirst(mask + whole, count - whole);
+    const Vec x = masked(LoadFirst(scores + whole, count - whole), m);
+    StoreFirst(x, scores + whole, count - whole);
     most = hn::Max(most, hn::IfThenElse(rest, x, lowest));
   }
   most = hn::MaxOfLanes(d, most);
@@ -84,8 +84,8 @@ float Exponentiate(float* scores, int64_t count, float scale, const float* mask)
     sum = hn::Add(sum, power);
   }
   if (whole < count) {
-    const Vec power = Exp(hn::Sub(hn::MaskedLoad(rest, d, scores + whole), most));
-    hn::BlendedStore(power, rest, d, scores + whole);
+    const Vec power = Exp(hn::Sub(LoadFirst(scores + whole, count - whole), most));
+    StoreFirst(power, scores + whole, count - whole);
     sum = hn::Add(sum, hn::IfThenElseZero(rest, power));
   }
   return hn::GetLane(hn::SumOfLanes(d, sum));

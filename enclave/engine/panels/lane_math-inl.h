@@ -19,6 +19,24 @@ using Lanes = hn::CappedTag<float, 16>;
 using Vec = hn::Vec<Lanes>;
 inline constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(Lanes()));
 
+/// The first `count` lanes from memory, the others zero; touches nothing beyond them.
+HWY_INLINE Vec LoadFirst(const float* from, int64_t count) {
+  const Lanes d;
+#if HWY_TARGET <= HWY_AVX2
+  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count)), d, from);
+#else
+  // Without instructions for it Highway reads the whole vector.
+  HWY_ALIGN float lanes[kLanes] = {};
+  for (int64_t i = 0; i < count; ++i) lanes[i] = from[i];
+  return hn::Load(d, lanes);
+#endif
+}
+
+HWY_INLINE void StoreFirst(Vec value, float* to, int64_t count) {
+  const Lanes d;
+  hn::BlendedStore(value, hn::FirstN(d, static_cast<size_t>(count)), d, to);
+}
+
 HWY_INLINE Vec Broadcast(float value) { return hn::Set(Lanes(), value); }
 
 // The value of a polynomial, highest coefficient first.

@@ -33,22 +33,17 @@ HWY_INLINE int64_t ResultOffset(const Strides& strides, int64_t vector) {
   return column / 16 * strides.result_lanes + column % 16;
 }
 
-// The first `columns` lanes; none if it isn't positive, as past the end of a panel's last group.
-HWY_INLINE hn::Mask<Lanes> First(int64_t columns) {
-  return hn::FirstN(Lanes(), static_cast<size_t>(std::max<int64_t>(columns, 0)));
-}
-
+// `columns` isn't positive past the end of a panel's last group.
 HWY_INLINE Vec LoadResult(const float* from, int64_t columns) {
-  const Lanes d;
-  return columns >= kLanes ? hn::LoadU(d, from) : hn::MaskedLoad(First(columns), d, from);
+  if (columns >= kLanes) return hn::LoadU(Lanes(), from);
+  return LoadFirst(from, std::max<int64_t>(columns, 0));
 }
 
 HWY_INLINE void StoreResult(Vec value, float* to, int64_t columns) {
-  const Lanes d;
   if (columns >= kLanes) {
-    hn::StoreU(value, d, to);
+    hn::StoreU(value, Lanes(), to);
   } else {
-    hn::BlendedStore(value, First(columns), d, to);
+    StoreFirst(value, to, std::max<int64_t>(columns, 0));
   }
 }
 
