@@ -76,6 +76,10 @@ void AddOptions(CLI::App& app, Options& options) {
   app.add_option("--sessions", supervisor.session_limit, "Sessions at once; further clients wait")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_option("--queue", supervisor.queue_limit,
+                 "Clients that may wait; further ones are told to come back")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   app.add_option("--session-memory", worker.session_memory_bytes, "Bytes that a request may use")
       ->check(positive)
       ->capture_default_str();
@@ -118,6 +122,7 @@ Options DefaultOptions() {
   Options options;
   options.state = DefaultStateFolder();
   options.supervisor.session_limit = 8;
+  options.supervisor.queue_limit = 16;
   options.supervisor.cache_limit_bytes = uint64_t{4} << 30;
   options.supervisor.drain_timeout_ms = 30'000;
   options.supervisor.fetcher.timeout_ms = 120'000;

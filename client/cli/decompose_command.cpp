@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include "client/cli/commands.h"
@@ -86,6 +87,17 @@ void AddDecompose(CLI::App& app, Action& action) {
       ->add_flag("!--no-preparation", options->decompose.preparation,
                  "Keep the graph as the model has it: slower, for finding where results differ")
       ->group("Diagnosis");
+  const std::map<std::string, wire::ElementType> types = {
+      {"float32", wire::ElementType::kFloat},
+      {"float16", wire::ElementType::kFloat16},
+      {"bfloat16", wire::ElementType::kBfloat16}};
+  command
+      ->add_option("--weights", options->decompose.weights,
+                   "How factors of products are stored: as they are (float32), or rounded to half "
+                   "as many bytes (float16, bfloat16); see infer --compare")
+      ->transform(CLI::CheckedTransformer(types).description(""))
+      ->default_str("float32")
+      ->type_name("TYPE");
   options->unlock.AddTo(*command);
   command->callback([options, &action] { action = [options] { return Decompose(*options); }; });
 }

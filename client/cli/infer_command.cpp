@@ -2,15 +2,19 @@
 
 #include <chrono>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "client/cli/commands.h"
+#include "client/cli/compare.h"
 #include "client/cli/options.h"
 #include "client/cli/progress.h"
 #include "client/decompose/inspect.h"
 #include "client/keys/topology_key.h"
 #include "client/session/lasting_session.h"
+#include "common/channel/busy.h"
 
 namespace ephemeralml::cli {
 namespace {
@@ -23,6 +27,9 @@ struct Options {
   EnclaveOptions enclave;
   std::vector<std::string> inputs;
   std::string output;
+  session::Lifetime lifetime = session::Lifetime::kRequest;
+  std::string compare;
+  int busy_retries = 0;
   bool json = false;
 };
 
@@ -86,10 +93,37 @@ void PrintFigures(const session::Measurements& m, double setup_ms, double reques
   fmt::print("weights wiped: {}\n", HumanBytes(m.bytes_wiped));
 }
 
+void PrintDifferences(const std::vector<Difference>& differences) {
+  for (const Difference& each : differences) {
+    fmt::print("output {}: differs by at most {:.3g}, of values up to {:.3g}\n", each.output,
+               each.largest, each.largest_reference);
+  }
+}
+
+nlohmann::json ToJson(const std::vector<Difference>& differences) {
+  nlohmann::json json = nlohmann::json::object();
+  for (const Difference& each : differences) {
+    json[each.output] = {{"largest_difference", each.largest},
+                         {"largest_reference", each.largest_reference}};
+  }
+  return json;
+}
+
 // What opened the key is forgotten when it is open.
 Result<SecretBytes> OpenKey(const Options& options) {
   TRY(const keys::Unlock unlock, options.unlock.Get(keys::Unlock::Prompt::kOnce));
   return keys::Load(options.key, unlock);
+}
+
+// Comes back as often as it may while the enclave is busy.
+Result<session::LastingSession> Open(const Options& options,
+                                     const session::SessionSettings& settings,
+                                     const verify::Policy& policy, const verify::TrustRoot& root) {
+  for (int left = options.busy_retries;; --left) {
+    auto session = session::LastingSession::Open(settings, policy, root);
+    if (session || session.error().code != Code::kBusy || left == 0) return session;
+    std::this_thread::sleep_for(std::chrono::milliseconds(channel::kComeBackMs));
+  }
 }
 
 Done Infer(const Options& options) {
@@ -99,20 +133,28 @@ Done Infer(const Options& options) {
   TRY(const verify::Policy policy, options.enclave.policy.Get());
   TRY(const verify::TrustRoot root, options.enclave.root.Get());
   const Clock::time_point start = Clock::now();
-  TRY(session::LastingSession session, session::LastingSession::Open(settings, policy, root));
+  TRY(session::LastingSession session, Open(options, settings, policy, root));
   const double setup_ms = MillisecondsSince(start);
   const Clock::time_point asked = Clock::now();
-  TRY(const session::Answer answer, session.Infer(topology, inputs));
+  TRY(const session::Answer answer, session.Infer(topology, inputs, options.lifetime));
   const double request_ms = MillisecondsSince(asked);
   session.Close();
   TRY_OK(tensors::WriteTensors(options.output, answer.outputs));
+  std::vector<Difference> differences;
+  if (!options.compare.empty()) {
+    TRY(const auto reference, tensors::ReadTensors(options.compare));
+    TRY(differences, Compare(answer.outputs, reference));
+  }
   if (options.json) {
-    fmt::print("{}\n", ToJson(answer.measured, setup_ms, request_ms).dump(2));
+    nlohmann::json json = ToJson(answer.measured, setup_ms, request_ms);
+    if (!options.compare.empty()) json["differences"] = ToJson(differences);
+    fmt::print("{}\n", json.dump(2));
   } else {
     fmt::print("{}", verify::PlatformNotice().empty()
                          ? ""
                          : fmt::format("{}\n", verify::PlatformNotice()));
     PrintFigures(answer.measured, setup_ms, request_ms);
+    PrintDifferences(differences);
     fmt::print("wrote {}\n", options.output);
   }
   return {};
@@ -133,6 +175,28 @@ void AddInfer(CLI::App& app, Action& action) {
   command->add_option("--output", options->output, "Where the outputs go (.npz, .npy, .json)")
       ->required()
       ->type_name("FILE");
+  command
+      ->add_option("--compare", options->compare,
+                   "Say how far the outputs are from those in this file, as of the same model with "
+                   "float32 weights (.npz, .json)")
+      ->check(CLI::ExistingFile)
+      ->type_name("FILE");
+  command
+      ->add_option("--busy-retries", options->busy_retries,
+                   "How often to come back while the enclave or the host is busy")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  const std::map<std::string, session::Lifetime> lifetimes = {
+      {"request", session::Lifetime::kRequest},
+      {"session", session::Lifetime::kSession},
+      {"resident", session::Lifetime::kResident}};
+  command
+      ->add_option("--lifetime", options->lifetime,
+                   "What the enclave keeps until the session ends: nothing (request), the graph "
+                   "(session), or the graph and all weights in plaintext (resident)")
+      ->transform(CLI::CheckedTransformer(lifetimes).description(""))
+      ->default_str("request")
+      ->type_name("LIFETIME");
   options->unlock.AddTo(*command);
   options->enclave.AddTo(*command);
   command->add_flag("--json", options->json, "Print figures as JSON");

@@ -46,7 +46,7 @@ Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files,
   DropDeadNodes(plan.program.main);
   TRY_OK(CheckSupport(plan.model, plan.program, files));
   if (options.preparation) Prepare(plan.program, files, HasOwnKernel);
-  TRY(plan.weights, PlanWeights(plan.program, files));
+  TRY(plan.weights, PlanWeights(plan.program, files, options.weights));
   return plan;
 }
 
@@ -96,7 +96,8 @@ Done AppendPanels(BlobWriter& writer, const PlannedWeight& weight, ByteSpan byte
   PackSource source{.values = bytes,
                     .dims = weight.tensor->dims,
                     .transposed = weight.packing->transposed,
-                    .column_scale = weight.packing->channel_scale};
+                    .column_scale = weight.packing->channel_scale,
+                    .storage = weight.storage};
   std::vector<float> bias;
   if (weight.packing->bias != nullptr) {
     TRY(bias, ReadFloats(*weight.packing->bias, files));

@@ -7,6 +7,7 @@
 #include "client/decompose/blob_writer.h"
 #include "common/base/secret_bytes.h"
 #include "common/wire/blob_format.h"
+#include "common/wire/data_type.h"
 
 namespace ephemeralml::decompose {
 
@@ -24,6 +25,9 @@ struct DecomposeReport {
 struct DecomposeOptions {
   /// False: the graph stays as the model has it, for tests and for whoever looks for a difference.
   bool preparation = true;
+  /// How packed weights are stored: kFloat as the model has them, kFloat16 or kBfloat16 rounded to
+  /// the nearest. Products are computed with float32 all the same.
+  wire::ElementType weights = wire::ElementType::kFloat;
 };
 
 /// Reads the model and writes the blob; every call draws a new blob id and a new secret. All checks
@@ -31,7 +35,8 @@ struct DecomposeOptions {
 /// Memory: about one converted tensor beside the graph, however large the weights are.
 /// Errors: those of onnx::ReadModel, Resolve, OrderNodes, CheckSupport and PlanWeights; kNotFound
 /// `file_not_found`; kIo `file_unreadable`, `file_unwritable`; kOverLimit `blob_too_large`,
-/// `topology_too_large`.
+/// `topology_too_large`;
+/// kInvalidArgument `weight_out_of_range` (too large for float16).
 Result<DecomposeReport> Decompose(const std::filesystem::path& model_path,
                                   const std::filesystem::path& blob_path,
                                   const ProgressFn& progress = {},

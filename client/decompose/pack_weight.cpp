@@ -1,8 +1,10 @@
 #include "client/decompose/pack_weight.h"
 
+#include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "client/tensors/narrow_float.h"
 #include "common/base/secret_bytes.h"
 
 namespace ephemeralml::decompose {
@@ -16,7 +18,8 @@ class Packer {
       : writer_(writer),
         source_(source),
         shape_(PackedShapeOf(source.dims, source.transposed, !source.bias.empty())),
-        rows_(kRowsAtOnce * wire::kPanelColumns * sizeof(float)) {
+        rows_(kRowsAtOnce * wire::kPanelColumns * sizeof(float)),
+        halves_(kRowsAtOnce * wire::kPanelColumns * sizeof(uint16_t)) {
     if (source.dims.size() == 4 || source.transposed) FindStepOffsets();
   }
 
@@ -34,7 +37,7 @@ class Packer {
         } else {
           FillFromColumns(step, count);
         }
-        TRY_OK(writer_.Append(rows_.Reveal().first(count * width_ * sizeof(float))));
+        TRY_OK(Append(count * width_));
       }
     }
     return {};
@@ -61,7 +64,25 @@ class Packer {
   Done AppendBias() {
     std::memset(rows_.Fill().data(), 0, width_ * sizeof(float));
     std::memcpy(rows_.Fill().data(), source_.bias.data() + first_, columns_ * sizeof(float));
-    return writer_.Append(rows_.Reveal().first(width_ * sizeof(float)));
+    return Append(width_);
+  }
+
+  // The first elements of the rows.
+  Done Append(size_t count) {
+    const ByteSpan floats = rows_.Reveal().first(count * sizeof(float));
+    if (source_.storage == wire::ElementType::kFloat) return writer_.Append(floats);
+    const auto* values = reinterpret_cast<const float*>(floats.data());
+    auto* halves = reinterpret_cast<uint16_t*>(halves_.Fill().data());
+    const tensors::NarrowFloat format =
+        source_.storage == wire::ElementType::kFloat16 ? tensors::kHalf : tensors::kBfloat;
+    for (size_t i = 0; i < count; ++i) {
+      halves[i] = tensors::Narrow(format, values[i]);
+      if (std::isfinite(values[i]) && !std::isfinite(tensors::Widen(format, halves[i]))) {
+        return Error{Code::kInvalidArgument, "weight_out_of_range",
+                     "a weight is too large for float16; bfloat16 takes it"};
+      }
+    }
+    return writer_.Append(halves_.Reveal().first(count * sizeof(uint16_t)));
   }
 
   float ScaleOf(uint64_t column) const {
@@ -97,6 +118,7 @@ class Packer {
   const PackSource& source_;
   wire::PackedShape shape_;
   SecretBytes rows_;
+  SecretBytes halves_;                  // the same, narrower
   std::vector<uint64_t> step_offsets_;  // by step; empty if steps are the source's own rows
   uint64_t first_ = 0;                  // of the panel: its first column
   uint64_t columns_ = 0;

@@ -8,10 +8,11 @@ namespace ephemeralml::decompose {
 namespace {
 
 // What a source is packed to, read back from the sealed blob.
-std::vector<float> Pack(const PackSource& source) {
+template <class Element = float>
+std::vector<Element> Pack(const PackSource& source) {
   const wire::PackedShape shape =
       PackedShapeOf(source.dims, source.transposed, !source.bias.empty());
-  const uint64_t bytes = shape.OffsetOf(shape.panel_count()) * sizeof(float);
+  const uint64_t bytes = shape.OffsetOf(shape.panel_count()) * sizeof(Element);
   const uint64_t chunks = *PaddedChunkCount(bytes);
   SecretBytes secret(32);
   const auto cipher = *crypto::BlobCipher::Create(secret, {}, chunks, wire::kChunkBytes);
@@ -32,9 +33,9 @@ std::vector<float> Pack(const PackSource& source) {
                            MutableByteSpan(plain).subspan(i * wire::kChunkBytes, wire::kChunkBytes))
                     .has_value());
   }
-  std::vector<float> floats(bytes / sizeof(float));
-  std::memcpy(floats.data(), plain.data(), bytes);
-  return floats;
+  std::vector<Element> elements(bytes / sizeof(Element));
+  std::memcpy(elements.data(), plain.data(), bytes);
+  return elements;
 }
 
 std::vector<float> Numbered(size_t count) {
@@ -118,6 +119,32 @@ TEST(PackWeight, FiltersOfOneChannelGoTapByTap) {
       ASSERT_EQ(packed[tap * 32 + channel], values[channel * 9 + tap]);
     }
   }
+}
+
+TEST(PackWeight, HalvesAreTheNearestOnesInTheSamePlaces) {
+  const std::vector<float> values = {1.0f, -2.5f, 65504.0f, 1.0f / 3, 1e-6f, 0.0f};
+  const std::vector<int64_t> dims = {1, 6};
+  const auto half = Pack<uint16_t>(
+      {.values = AsSpan(values), .dims = dims, .storage = wire::ElementType::kFloat16});
+  EXPECT_EQ(half, (std::vector<uint16_t>{0x3C00, 0xC100, 0x7BFF, 0x3555, 0x0011, 0, 0, 0, 0, 0, 0,
+                                         0, 0, 0, 0, 0}));
+  const auto brain = Pack<uint16_t>(
+      {.values = AsSpan(values), .dims = dims, .storage = wire::ElementType::kBfloat16});
+  EXPECT_EQ(brain, (std::vector<uint16_t>{0x3F80, 0xC020, 0x4780, 0x3EAB, 0x3586, 0, 0, 0, 0, 0, 0,
+                                          0, 0, 0, 0, 0}));
+}
+
+TEST(PackWeight, RefusesWhatFloat16CannotHold) {
+  const std::vector<float> values = {1.0f, 65520.0f};
+  const std::vector<int64_t> dims = {1, 2};
+  SecretBytes secret(32);
+  const auto cipher = *crypto::BlobCipher::Create(secret, {}, 1, wire::kChunkBytes);
+  const auto sink = [](ByteSpan) -> Done { return {}; };
+  BlobWriter writer(*cipher, sink, {});
+  PackSource source{.values = AsSpan(values), .dims = dims, .storage = wire::ElementType::kFloat16};
+  EXPECT_EQ(AppendPacked(writer, source).error().reason, "weight_out_of_range");
+  source.storage = wire::ElementType::kBfloat16;
+  EXPECT_TRUE(AppendPacked(writer, source).has_value());
 }
 
 }  // namespace

@@ -64,7 +64,8 @@ class TopologyWriter {
     for (const PlannedWeight& weight : plan.weights) {
       wire::Weight* message = topology_.add_weights();
       message->set_value(weight.value);
-      message->set_type(static_cast<wire::DataType>(weight.type));
+      message->set_type(
+          static_cast<wire::DataType>(IsPacked(weight) ? weight.storage : weight.type));
       std::vector<int64_t> dims = weight.tensor->dims;
       if (IsPacked(weight)) {
         if (weight.packing->transposed) std::swap(dims.at(0), dims.at(1));

@@ -84,7 +84,8 @@ Done PlanPanels(PlannedWeight& weight, onnx::ExternalFiles& files) {
   if (weight.packing->bias != nullptr) TRY_OK(onnx::ReadTensorData(*weight.packing->bias, files));
   weight.packed = PackedShapeOf(weight.tensor->dims, weight.packing->transposed,
                                 weight.packing->bias != nullptr);
-  weight.byte_count = weight.packed.OffsetOf(weight.packed.panel_count()) * sizeof(float);
+  weight.byte_count =
+      weight.packed.OffsetOf(weight.packed.panel_count()) * wire::ElementBytes(weight.storage);
   return {};
 }
 
@@ -94,7 +95,8 @@ bool IsPacked(const PlannedWeight& weight) {
   return weight.layout != PanelLayout::kRows && weight.layout != PanelLayout::kColumns;
 }
 
-Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files) {
+Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files,
+                               wire::ElementType storage) {
   WeightPlan plan;
   for (const Use& use : FindUses(program)) {
     const Constant& constant = program.constants.at(use.value);
@@ -110,6 +112,7 @@ Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& file
     const auto packing = program.packings.find(use.value);
     if (packing != program.packings.end()) weight.packing = &packing->second;
     if (IsPacked(weight)) {
+      weight.storage = storage;
       TRY_OK(PlanPanels(weight, files));
     } else {
       weight.panel_extent = ExtentOf(weight);

@@ -28,7 +28,8 @@ struct PlannedWeight {
   uint64_t offset = 0;
   uint64_t byte_count = 0;
   uint64_t panel_extent = 1;
-  wire::PackedShape packed;          ///< of packed layouts
+  wire::PackedShape packed;                                   ///< of packed layouts
+  wire::ElementType storage = wire::ElementType::kUndefined;  ///< of packed layouts
   const Packing* packing = nullptr;  ///< of packed layouts: what is sealed with the weight
 };
 
@@ -41,7 +42,8 @@ struct WeightPlan {
 };
 
 /// Needs a program whose dead nodes are gone. Reads every weight once, so that none can fail later.
-/// Errors: those of onnx::ReadTensorData.
-Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files);
+/// `storage` is the type of packed elements. Errors: those of onnx::ReadTensorData.
+Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files,
+                               wire::ElementType storage = wire::ElementType::kFloat);
 
 }  // namespace ephemeralml::decompose

@@ -40,16 +40,17 @@ Done LastingSession::Replace(std::string_view why) {
 }
 
 Result<Answer> LastingSession::Infer(const SecretBytes& topology,
-                                     std::span<const tensors::NamedTensor> inputs) {
+                                     std::span<const tensors::NamedTensor> inputs,
+                                     Lifetime lifetime) {
   bool is_new = false;
   if (!session_.has_value() || session_->ShouldReplace()) {
     TRY_OK(Replace(session_.has_value() ? "had had its time" : "was lost before"));
     is_new = true;
   }
-  Result<Answer> answer = session_->Infer(topology, inputs);
+  Result<Answer> answer = session_->Infer(topology, inputs, lifetime);
   if (answer || is_new || !IsGone(answer.error())) return answer;
   TRY_OK(Replace("was lost"));
-  return session_->Infer(topology, inputs);
+  return session_->Infer(topology, inputs, lifetime);
 }
 
 void LastingSession::Close() {

@@ -19,7 +19,8 @@ class LastingSession {
   /// As Session::Infer. A connection that is at its end, or breaks, is replaced once for a request:
   /// an enclave that is gone may have computed it already, which does no harm. Errors: where the
   /// replacement fails, those of Session::Open.
-  Result<Answer> Infer(const SecretBytes& topology, std::span<const tensors::NamedTensor> inputs);
+  Result<Answer> Infer(const SecretBytes& topology, std::span<const tensors::NamedTensor> inputs,
+                       Lifetime lifetime = Lifetime::kRequest);
 
   /// How often another connection took the place of one.
   int replacements() const { return replacements_; }

@@ -17,13 +17,12 @@ Error Malformed() {
 
 // An Error's reason must be a literal of this program, so reasons from the enclave are looked up.
 constexpr auto kReasons = std::to_array<std::string_view>({
-    "attribute_invalid",      "blob_incomplete",         "blob_malformed",
-    "blob_store_unreachable", "blob_too_large",          "control_lost",
-    "input_invalid",          "input_mismatch",          "lifetime_unsupported",
-    "memory_unavailable",     "message_too_large",       "operator_unsupported",
-    "request_malformed",      "session_memory_exceeded", "shape_invalid",
-    "size_overflow",          "step_limit_exceeded",     "topology_malformed",
-    "type_unsupported",       "weights_unauthentic",
+    "attribute_invalid",    "blob_incomplete",     "blob_malformed",      "blob_store_unreachable",
+    "blob_too_large",       "control_lost",        "input_invalid",       "input_mismatch",
+    "lifetime_unsupported", "memory_not_lockable", "memory_unavailable",  "message_too_large",
+    "operator_unsupported", "plan_missing",        "request_malformed",   "session_memory_exceeded",
+    "shape_invalid",        "size_overflow",       "step_limit_exceeded", "topology_malformed",
+    "type_unsupported",     "weights_unauthentic",
 });
 static_assert(std::ranges::is_sorted(kReasons));
 
@@ -90,20 +89,20 @@ Measurements DecodeMeasurements(const wire::Measurements& message) {
           .peak_activation_bytes = message.peak_activation_bytes()};
 }
 
-}  // namespace
-
-Result<SecretBytes> EncodeRequest(const SecretBytes& topology,
-                                  std::span<const tensors::NamedTensor> inputs) {
-  wire::Request request;
-  const wire::WipedSecret wiped(*request.mutable_topology());
-  const WipedTensors wiped_inputs(*request.mutable_inputs());
-  request.set_lifetime(wire::REQUEST);
-  const ByteSpan bytes = topology.Reveal();
-  if (bytes.size() > wire::kLargestMessageBytes ||
-      !request.mutable_topology()->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return Error{Code::kMalformed, "topology_malformed",
-                 "the topology key's content isn't readable"};
+wire::Lifetime ToWire(Lifetime lifetime) {
+  switch (lifetime) {
+    case Lifetime::kRequest:
+      return wire::REQUEST;
+    case Lifetime::kSession:
+      return wire::SESSION;
+    case Lifetime::kResident:
+      return wire::RESIDENT;
   }
+  return wire::REQUEST;
+}
+
+Result<SecretBytes> Encode(wire::Request& request, std::span<const tensors::NamedTensor> inputs) {
+  const WipedTensors wiped_inputs(*request.mutable_inputs());
   for (const tensors::NamedTensor& input : inputs) {
     wire::Tensor& message = *request.add_inputs();
     message.set_name(input.name);
@@ -120,6 +119,30 @@ Result<SecretBytes> EncodeRequest(const SecretBytes& topology,
   SecretBytes message(size);
   CHECK(request.SerializeToArray(message.Fill().data(), static_cast<int>(size)));
   return message;
+}
+
+}  // namespace
+
+Result<SecretBytes> EncodeRequest(const SecretBytes& topology,
+                                  std::span<const tensors::NamedTensor> inputs, Lifetime lifetime) {
+  wire::Request request;
+  const wire::WipedSecret wiped(*request.mutable_topology());
+  request.set_lifetime(ToWire(lifetime));
+  const ByteSpan bytes = topology.Reveal();
+  if (bytes.size() > wire::kLargestMessageBytes ||
+      !request.mutable_topology()->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return Error{Code::kMalformed, "topology_malformed",
+                 "the topology key's content isn't readable"};
+  }
+  return Encode(request, inputs);
+}
+
+Result<SecretBytes> EncodeFurtherRequest(std::span<const tensors::NamedTensor> inputs,
+                                         Lifetime lifetime) {
+  CHECK(lifetime != Lifetime::kRequest);
+  wire::Request request;
+  request.set_lifetime(ToWire(lifetime));
+  return Encode(request, inputs);
 }
 
 Result<Answer> DecodeReply(const SecretBytes& reply) {

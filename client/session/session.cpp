@@ -47,15 +47,21 @@ Session::Session(const SessionSettings& settings, const verify::VerifiedEnclave&
 }
 
 Result<Answer> Session::Infer(const SecretBytes& topology,
-                              std::span<const tensors::NamedTensor> inputs) {
-  TRY(const SecretBytes request, EncodeRequest(topology, inputs));
+                              std::span<const tensors::NamedTensor> inputs, Lifetime lifetime) {
+  const crypto::Sha384Digest digest = crypto::Sha384::Of(topology.Reveal());
+  const bool is_kept = lifetime != Lifetime::kRequest && kept_ == digest;
+  TRY(const SecretBytes request,
+      is_kept ? EncodeFurtherRequest(inputs, lifetime) : EncodeRequest(topology, inputs, lifetime));
+  kept_.reset();
   TRY_OK(channel_.SendMessage(request.Reveal(), net::After(settings_.request_timeout_ms)));
   TRY(const SecretBytes reply, channel_.ReceiveMessage(wire::kLargestMessageBytes,
                                                        net::After(settings_.request_timeout_ms)));
   // An enclave that ends the session after this reply sends no update. The reply is whole all the
   // same, and a channel that broke says so at the next request.
   (void)channel_.UpdateKeys(net::After(kKeyUpdateTimeoutMs));
-  return DecodeReply(reply);
+  Result<Answer> answer = DecodeReply(reply);
+  if (answer && lifetime != Lifetime::kRequest) kept_ = digest;
+  return answer;
 }
 
 void Session::Close() { channel_.Close(); }

@@ -2,6 +2,7 @@
 // A session with an attested enclave: tunnel, channel, evidence, verification, then requests. A
 // Session exists only if verification held: nothing secret can be sent before.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "client/tensors/tensors.h"
 #include "client/verify/verify.h"
 #include "common/channel/channel.h"
+#include "common/crypto/sha384.h"
 #include "common/net/address.h"
 
 namespace ephemeralml::session {
@@ -33,6 +35,9 @@ struct Measurements {
   uint64_t execute_us = 0;
   uint64_t peak_activation_bytes = 0;
 };
+
+/// What stays in the enclave between two requests: docs/architecture.md has the table.
+enum class Lifetime { kRequest, kSession, kResident };
 
 struct Answer {
   std::vector<tensors::NamedTensor> outputs;
@@ -60,10 +65,12 @@ class Session {
   static Result<Session> Open(const SessionSettings& settings, const verify::Policy& policy,
                               const verify::TrustRoot& root, verify::Report* report = nullptr);
 
-  /// Runs the model once. `topology` is a serialized wire::Topology, as keys::Load returns it.
+  /// Runs the model once. `topology` is a serialized wire::Topology, as keys::Load returns it. With
+  /// a lifetime that keeps the plan it is sent again only if another was sent last, or that failed.
   /// Errors: those that the enclave answers with (their reason is kept if docs/errors.md lists it,
   /// `enclave_refused` otherwise), those of Channel, kMalformed `reply_malformed`.
-  Result<Answer> Infer(const SecretBytes& topology, std::span<const tensors::NamedTensor> inputs);
+  Result<Answer> Infer(const SecretBytes& topology, std::span<const tensors::NamedTensor> inputs,
+                       Lifetime lifetime = Lifetime::kRequest);
 
   /// True when the connection has had its time: open another session.
   bool ShouldReplace() const { return channel_.ShouldReplace(); }
@@ -77,6 +84,7 @@ class Session {
 
   SessionSettings settings_;
   channel::Channel channel_;
+  std::optional<crypto::Sha384Digest> kept_;  // of the topology whose plan the enclave keeps
 };
 
 }  // namespace ephemeralml::session

@@ -1,6 +1,9 @@
 #include "client/session/tunnel.h"
 
+#include <algorithm>
+
 #include "client/session/host_error.h"
+#include "common/channel/busy.h"
 #include "common/net/http_client.h"
 
 namespace ephemeralml::session {
@@ -17,6 +20,8 @@ Result<UniqueFd> OpenTunnel(const net::Address& host, const std::string& enclave
                  "the host refuses a tunnel to " + enclave_name + " (HTTP " +
                      std::to_string(response.status) + "): " + ExplainStatus(response.status)};
   }
+  // It comes before the client's turn, and so right behind the host's answer.
+  if (std::ranges::equal(connection.Early(), channel::kBusyAlert)) return channel::EnclaveBusy();
   return connection.TakeSocket();
 }
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <string>
 
+#include "common/channel/busy.h"
 #include "common/channel/rehearsal.h"
 #include "common/channel/server_identity.h"
 #include "common/channel/socket_bio.h"
@@ -33,6 +34,12 @@ Error TookTooLong() { return {Code::kIo, "deadline_exceeded", "the peer took too
 Error Closed() { return {Code::kIo, "channel_closed", "the other end closed the channel"}; }
 
 }  // namespace
+
+Error EnclaveBusy() {
+  return {Code::kBusy, "enclave_busy",
+          "the enclave has all the sessions and waiting clients that it may; come back in " +
+              std::to_string(kComeBackMs) + " ms"};
+}
 
 struct Channel::State {
   UniqueFd socket;
@@ -75,9 +82,15 @@ struct Channel::State {
         case SSL_ERROR_ZERO_RETURN:
           return Fail(Closed());
         default:
-          return Fail(Broken());
+          return Fail(WasToldToComeBack() ? EnclaveBusy() : Broken());
       }
     }
+  }
+
+  // Before a handshake is done, anybody on the way can say so: it is an invitation, no fact.
+  bool WasToldToComeBack() const {
+    return !is_server && SSL_is_init_finished(connection.get()) == 0 &&
+           ERR_GET_REASON(ERR_peek_error()) == SSL_R_TLSV1_ALERT_ACCESS_DENIED;
   }
 
   // As Drive; whatever stops it halfway, a deadline too, leaves the channel useless.

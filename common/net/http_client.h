@@ -47,6 +47,9 @@ class HttpConnection {
   /// `http_body_too_large`.
   Result<Bytes> ReceiveSmallBody(Deadline deadline);
 
+  /// What came behind the last head or body.
+  ByteSpan Early() const { return buffered_; }
+
   /// The socket, for the tunnel that a CONNECT opened. Errors: kMalformed `http_malformed` if the
   /// peer sent bytes before it was its turn.
   Result<UniqueFd> TakeSocket();

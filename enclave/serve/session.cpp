@@ -98,68 +98,130 @@ SecretBytes Serialize(const wire::Reply& reply) {
 
 }  // namespace
 
+// All that is made from a topology. Holds the blob's key.
+struct Session::Plan {
+  engine::PreparedModel model;
+  FetchOrder order;
+  std::unique_ptr<crypto::BlobCipher> cipher;
+};
+
+Session::Session(int control, engine::Threads& threads, Arena& arena)
+    : blob_(control), threads_(threads), arena_(arena) {}
+
+Session::~Session() = default;
+
 // The path of a request. Everything it makes is wiped when it goes out of scope, whichever way that
 // is: the plan by the wiping heap, panels and activations by the arena, the key by SecretBytes.
-Done Session::Serve(const wire::Request& request, wire::Reply& reply) {
+Done Session::Serve(const wire::Request& request, weights::Ledger& ledger, wire::Reply& reply) {
   wire::Measurements& measured = *reply.mutable_measurements();
-  if (request.lifetime() != wire::REQUEST) {
-    return Error{Code::kUnsupported, "lifetime_unsupported",
-                 "this enclave serves lifetime `request` alone"};
-  }
+  const Clock::time_point arrived = Clock::now();
+  TRY_OK(PlanFor(request, ledger));
+  measured.set_prepare_us(MicrosecondsSince(arrived));
+
   Clock::time_point start = Clock::now();
-  TRY(const engine::PreparedModel model, engine::Prepare(request.topology()));
-  measured.set_prepare_us(MicrosecondsSince(start));
-
-  start = Clock::now();
-  TRY(const FetchOrder order, OrderFor(request.topology().blob()));
-  TRY(const auto cipher, CipherFor(request.topology().blob(), order.id));
-  TRY(const ByteSpan sealed, blob_.Get(order));
-  const weights::SealedModel weights{sealed, cipher.get()};
-  weights::Ledger ledger;
-  const Done authentic = Authenticate(weights, ledger);
+  TRY(const ByteSpan sealed, blob_.Get(plan_->order));
+  weights::SealedModel weights{sealed, plan_->cipher.get()};
+  const Done opened = OpenFor(request, weights, ledger);
   measured.set_fetch_us(MicrosecondsSince(start));
-  AddTotals(ledger, measured);
-  if (!authentic) return authentic.error();
+  if (!opened) return opened.error();
+  if (resident_) weights.resident = resident_->bytes();
 
   start = Clock::now();
-  const auto outputs = engine::Execute(model, InputsOf(request), weights, arena_, threads_, ledger);
+  const auto outputs =
+      engine::Execute(plan_->model, InputsOf(request), weights, arena_, threads_, ledger);
   measured.set_execute_us(MicrosecondsSince(start));
-  AddTotals(ledger, measured);
+  if (resident_) resident_->CountSince(arrived, ledger);
   if (!outputs) return outputs.error();
   AddOutputs(*outputs, *reply.mutable_outputs());
   return {};
 }
 
-Done Session::Authenticate(const weights::SealedModel& weights, weights::Ledger& ledger) {
+// Makes the plan, unless the client left its topology out and one was kept for it.
+Done Session::PlanFor(const wire::Request& request, weights::Ledger& ledger) {
+  if (request.lifetime() != wire::REQUEST && request.lifetime() != wire::SESSION &&
+      request.lifetime() != wire::RESIDENT) {
+    return Error{Code::kUnsupported, "lifetime_unsupported",
+                 "this enclave serves the lifetimes `request`, `session` and `resident`"};
+  }
+  const bool takes_kept = !request.has_topology() && request.lifetime() != wire::REQUEST;
+  if (!takes_kept || request.lifetime() != wire::RESIDENT) CloseResident(ledger);
+  if (takes_kept) {
+    if (plan_ != nullptr) return {};
+    return Error{Code::kInvalidArgument, "plan_missing",
+                 "the request holds no topology, and none is kept from an earlier one"};
+  }
+  plan_.reset();
+  auto plan = std::make_unique<Plan>();
+  TRY(plan->model, engine::Prepare(request.topology()));
+  TRY(plan->order, OrderFor(request.topology().blob()));
+  TRY(plan->cipher, CipherFor(request.topology().blob(), plan->order.id));
+  plan_ = std::move(plan);
+  return {};
+}
+
+// After it every tag of the blob is known to be right.
+Done Session::OpenFor(const wire::Request& request, const weights::SealedModel& sealed,
+                      weights::Ledger& ledger) {
+  if (request.lifetime() != wire::RESIDENT) return Authenticate(sealed, ledger);
+  return resident_ ? Done() : KeepOpen(sealed, ledger);
+}
+
+Done Session::Authenticate(const weights::SealedModel& sealed, weights::Ledger& ledger) {
   if (!blob_.IsUnchecked()) return {};
   TRY_OK(threads_.TryParallelFor(
-      weights.cipher->chunk_count(), kChunksPerThread, [&](size_t begin, size_t end) {
-        return weights::PanelStream::Authenticate(weights, begin, end, arena_, ledger);
+      sealed.cipher->chunk_count(), kChunksPerThread, [&](size_t begin, size_t end) {
+        return weights::PanelStream::Authenticate(sealed, begin, end, arena_, ledger);
       }));
   blob_.MarkAuthentic();
   return {};
 }
 
+Done Session::KeepOpen(const weights::SealedModel& sealed, weights::Ledger& ledger) {
+  TRY(weights::ResidentWeights resident, weights::ResidentWeights::Create(sealed, arena_));
+  TRY_OK(threads_.TryParallelFor(
+      sealed.cipher->chunk_count(), kChunksPerThread,
+      [&](size_t begin, size_t end) { return resident.Open(sealed, begin, end, ledger); }));
+  blob_.MarkAuthentic();
+  resident_.emplace(std::move(resident));
+  return {};
+}
+
+// What an earlier request opened and this one doesn't want: wiped, and counted as this one's.
+void Session::CloseResident(weights::Ledger& ledger) {
+  if (!resident_) return;
+  const size_t bytes = resident_->bytes().size();
+  const auto opened_at = resident_->opened_at();
+  resident_.reset();
+  ledger.Wiped(bytes, Clock::now() - opened_at);
+  arena_.ResetPeak();
+}
+
 SecretBytes Session::Answer(SecretBytes message) {
   arena_.ResetPeak();
   wire::Reply reply;
+  weights::Ledger ledger;
+  if (resident_) ledger.Held(resident_->bytes().size());
   {
     wire::Request request;
     const ByteSpan bytes = message.Reveal();
     const bool parsed = request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
     message = SecretBytes();
     const Done served =
-        parsed ? Serve(request, reply)
+        parsed ? Serve(request, ledger, reply)
                : Error{Code::kMalformed, "request_malformed", "the request isn't readable"};
     if (!served) {
       if (served.error().reason == "weights_unauthentic") blob_.Drop();
       log::Info("request_failed", {{"reason", served.error()}});
       SetFailure(served.error(), reply);
+      CloseResident(ledger);
     }
+    if (!served || request.lifetime() == wire::REQUEST) plan_.reset();
   }
-  CHECK(arena_.bytes_in_use() == 0);
+  const size_t resident_bytes = resident_ ? resident_->bytes().size() : 0;
+  CHECK(arena_.bytes_in_use() == resident_bytes);
   wire::Measurements& measured = *reply.mutable_measurements();
-  measured.set_peak_activation_bytes(arena_.peak_bytes());
+  AddTotals(ledger, measured);
+  measured.set_peak_activation_bytes(arena_.peak_bytes() - resident_bytes);
   SecretBytes serialized = Serialize(reply);
   reply.Clear();
   // Each thread gets one part: kernels left weights and activations in spilled registers.

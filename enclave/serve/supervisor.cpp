@@ -20,6 +20,7 @@
 #include "enclave/serve/blob_cache.h"
 #include "enclave/serve/control.h"
 #include "enclave/serve/process.h"
+#include "enclave/serve/waiting_line.h"
 #include "enclave/serve/worker_conduct.h"
 
 namespace ephemeralml::serve {
@@ -49,7 +50,8 @@ class Supervisor {
       : settings_(settings),
         listener_(std::move(listener)),
         attester_(std::move(attester)),
-        cache_(settings.cache_limit_bytes) {}
+        cache_(settings.cache_limit_bytes),
+        waiting_(settings.queue_limit) {}
 
   Done Run();
 
@@ -73,6 +75,7 @@ class Supervisor {
   void FetchNext();
   void FinishFetch(FetchOutcome outcome, int memory);
   void Accept();
+  void SeatWaiting();
   bool MayAccept();
   std::list<Worker>::iterator Spare();
   void Kill(Worker& worker, const Error& error);
@@ -82,6 +85,7 @@ class Supervisor {
   UniqueFd listener_;
   std::unique_ptr<attest::Attester> attester_;
   BlobCache cache_;
+  WaitingLine waiting_;
   UniqueFd signals_;
   ChildProcess fetcher_;
   std::optional<FetchOrder> fetching_;
@@ -132,11 +136,11 @@ std::list<Worker>::iterator Supervisor::Spare() {
   });
 }
 
-// Signals, fetcher, listener (ignored while nobody could serve), then the workers in their order.
+// Signals, fetcher, listener, then the workers in their order.
 std::vector<pollfd> Supervisor::PollSet() {
   std::vector<pollfd> set = {{signals_.Get(), POLLIN, 0},
                              {fetcher_.control.Get(), POLLIN, 0},
-                             {MayAccept() ? listener_.Get() : -1, POLLIN, 0}};
+                             {listener_.Get(), POLLIN, 0}};
   for (const Worker& worker : workers_) set.push_back({worker.process.control.Get(), POLLIN, 0});
   return set;
 }
@@ -188,6 +192,7 @@ Done Supervisor::Handle(const std::vector<pollfd>& ready) {
   if (ready[2].revents != 0) Accept();
   if (ready[0].revents != 0) HandleSignals();
   TRY_OK(Reap());
+  SeatWaiting();
   if (NeedsSpare() && (!spare_due_ || *spare_due_ <= net::After(0))) TRY_OK(StartWorker());
   return {};
 }
@@ -202,6 +207,7 @@ void Supervisor::HandleSignals() {
     } else {
       log::Info("draining", {{"sessions", Sessions()}});
       listener_.Reset();  // whoever comes now is refused, not kept waiting
+      waiting_.Dismiss();
       drain_until_ = net::After(settings_.drain_timeout_ms);
     }
   }
@@ -235,10 +241,18 @@ Done Supervisor::Reap() {
 }
 
 void Supervisor::Accept() {
-  const auto spare = Spare();
-  if (spare == workers_.end()) return;  // it has just died: the connection waits for the next
   UniqueFd connection(accept4(listener_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (connection.IsOpen() && !waiting_.Join(std::move(connection))) {
+    log::Info("client_told_to_come_back", {{"sessions", Sessions()}});
+  }
+}
+
+// One at a time: there is one spare.
+void Supervisor::SeatWaiting() {
+  if (!MayAccept()) return;
+  UniqueFd connection = waiting_.Next();
   if (!connection.IsOpen()) return;
+  const auto spare = Spare();
   spare->conduct.GaveConnection();
   spare_due_ = net::After(kSpareDelayMs);
   log::Info("session_started", {{"sessions", Sessions()}});

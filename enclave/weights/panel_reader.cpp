@@ -7,12 +7,14 @@
 namespace ephemeralml::weights {
 
 PanelReader::PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSpan window,
-                         uint64_t begin, uint64_t end)
+                         uint64_t begin, uint64_t end, wire::ElementType storage)
     : model_(&model),
       ledger_(&ledger),
       window_(window),
       next_chunk_(begin / model.cipher->chunk_bytes()),
+      next_byte_(begin),
       end_(end),
+      storage_(storage),
       skip_(begin % model.cipher->chunk_bytes()) {}
 
 PanelReader::PanelReader(PanelReader&& other) noexcept
@@ -20,18 +22,29 @@ PanelReader::PanelReader(PanelReader&& other) noexcept
       ledger_(other.ledger_),
       window_(other.window_),
       next_chunk_(other.next_chunk_),
+      next_byte_(other.next_byte_),
       end_(other.end_),
+      storage_(other.storage_),
       skip_(other.skip_),
       piece_(std::exchange(other.piece_, 0)),
       filled_(std::exchange(other.filled_, 0)),
       stale_(std::exchange(other.stale_, 0)),
       dropped_(std::exchange(other.dropped_, 0)),
+      expanded_(std::exchange(other.expanded_, 0)),
+      halves_taken_(other.halves_taken_),
+      expanded_at_(other.expanded_at_),
       opened_at_(other.opened_at_),
       dropped_opened_at_(other.dropped_opened_at_),
       filled_at_(other.filled_at_) {}
 
 PanelReader::~PanelReader() {
-  Wipe(window_.first(stale_));
+  if (IsHalf(storage_)) {
+    Wipe(window_.first(expanded_));
+    if (filled_ > 0) Wipe(window_.last(filled_));
+    ShrinkExpanded(0);
+  } else {
+    Wipe(window_.first(stale_));
+  }
   CountWiped(dropped_);
   ledger_->Wiped(filled_, Clock::now() - opened_at_);
 }
@@ -57,6 +70,8 @@ void PanelReader::DropPiece() {
 }
 
 Result<ByteSpan> PanelReader::Next(uint64_t bytes) {
+  if (IsHalf(storage_)) return NextExpanded(bytes);
+  if (!model_->resident.empty()) return NextResident(bytes);
   DropPiece();
   TRY_OK(OpenUntil(bytes));
   if (filled_ < stale_) Wipe(window_.subspan(filled_, stale_ - filled_));
@@ -89,7 +104,65 @@ Done PanelReader::OpenUntil(uint64_t bytes) {
   return {};
 }
 
+ByteSpan PanelReader::NextResident(uint64_t bytes) {
+  CHECK(bytes <= end_ - next_byte_);
+  const ByteSpan piece = model_->resident.subspan(next_byte_, bytes);
+  next_byte_ += bytes;
+  return piece;
+}
+
+// The window's last chunk holds what is sealed, the rest what is made of it. The last piece is
+// written over by the next, as chunks are; it counts as open until then.
+Result<ByteSpan> PanelReader::NextExpanded(uint64_t bytes) {
+  const Clock::time_point made_at = Clock::now();
+  const size_t last = expanded_;
+  if (bytes > last) {
+    CHECK(bytes + model_->cipher->chunk_bytes() <= window_.size());
+    ledger_->Held(bytes - last);
+    expanded_ = bytes;
+  }
+  for (size_t made = 0; made < bytes;) {
+    TRY(const ByteSpan halves, MoreHalves((bytes - made) / 2));
+    ExpandHalves(storage_, halves, window_.subspan(made));
+    made += 2 * halves.size();
+  }
+  if (bytes < last) Wipe(window_.subspan(bytes, last - bytes));
+  if (last > 0) ShrinkExpanded(bytes);
+  expanded_at_ = made_at;
+  return window_.first(bytes);
+}
+
+// What is expanded from now on was `bytes` long at most.
+void PanelReader::ShrinkExpanded(size_t bytes) {
+  if (expanded_ == 0) return;
+  const auto age = Clock::now() - expanded_at_;
+  ledger_->Aged(expanded_, age, age);
+  if (bytes >= expanded_) return;
+  ledger_->LetGo(expanded_ - bytes);
+  expanded_ = bytes;
+}
+
+Result<ByteSpan> PanelReader::MoreHalves(uint64_t most) {
+  if (!model_->resident.empty()) return NextResident(most);
+  const size_t chunk_bytes = model_->cipher->chunk_bytes();
+  const MutableByteSpan chunk = window_.last(chunk_bytes);
+  if (halves_taken_ == filled_) {
+    CHECK(next_chunk_ * chunk_bytes < end_);
+    TRY_OK(OpenChunk(*model_, next_chunk_, chunk, *ledger_));
+    ++next_chunk_;
+    if (filled_ > 0) ledger_->Wiped(filled_, Clock::now() - opened_at_);
+    ledger_->Opened(chunk_bytes);
+    opened_at_ = Clock::now();
+    filled_ = chunk_bytes;
+    halves_taken_ = std::exchange(skip_, 0);
+  }
+  const size_t count = std::min<size_t>(most, filled_ - halves_taken_);
+  halves_taken_ += count;
+  return ByteSpan(chunk).subspan(halves_taken_ - count, count);
+}
+
 ByteSpan PanelReader::Upcoming() const {
+  if (!model_->resident.empty()) return model_->resident.subspan(next_byte_, end_ - next_byte_);
   const uint64_t sealed_bytes = model_->cipher->sealed_chunk_bytes();
   const uint64_t chunks =
       (end_ + model_->cipher->chunk_bytes() - 1) / model_->cipher->chunk_bytes();
@@ -112,10 +185,10 @@ uint64_t PackedWeight::WindowBytes(uint64_t largest_piece) const {
 PanelReader PackedWeight::Read(uint64_t first_panel, uint64_t last_panel,
                                MutableByteSpan window) const {
   CHECK(first_panel <= last_panel && last_panel <= shape().panel_count());
-  const uint64_t element_bytes = wire::ElementBytes(weight_->type);
-  return PanelReader(*model_, *ledger_, window,
-                     weight_->offset + shape().OffsetOf(first_panel) * element_bytes,
-                     weight_->offset + shape().OffsetOf(last_panel) * element_bytes);
+  const uint64_t element_bytes = wire::ElementBytes(weight_->storage);
+  return PanelReader(
+      *model_, *ledger_, window, weight_->offset + shape().OffsetOf(first_panel) * element_bytes,
+      weight_->offset + shape().OffsetOf(last_panel) * element_bytes, weight_->storage);
 }
 
 }  // namespace ephemeralml::weights

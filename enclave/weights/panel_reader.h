@@ -2,8 +2,10 @@
 // Reads a run of a packed weight's panels in their order, a piece at a time: each piece is open
 // from its Next() to the one after it, in a window that stays in the processor's cache. Chunks
 // straddle pieces; what a chunk holds beyond a piece waits in the window, and each chunk is opened
-// once.
+// once. Elements that are stored in half precision are made into float32 on their way into the
+// window. Weights that stay open are read where they lie.
 
+#include "enclave/weights/expand_half.h"
 #include "enclave/weights/panel_stream.h"
 
 namespace ephemeralml::weights {
@@ -15,9 +17,9 @@ class PanelReader {
   PanelReader& operator=(PanelReader&&) = delete;
   ~PanelReader();
 
-  /// The next `bytes` of the run; wipes what was read before. Every chunk that it touches is
-  /// authenticated first. A bug to read past the run's end, or more than the window is for.
-  /// Errors: kUnauthentic `weights_unauthentic`.
+  /// The next `bytes` of the run's float32 elements; wipes what was read before. Every chunk that
+  /// it touches is authenticated first. A bug to read past the run's end, or more than the window
+  /// is for. Errors: kUnauthentic `weights_unauthentic`.
   Result<ByteSpan> Next(uint64_t bytes);
 
   /// The sealed bytes that the following Next() will open first: to be fetched into the cache in
@@ -29,21 +31,30 @@ class PanelReader {
   using Clock = std::chrono::steady_clock;
 
   PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSpan window, uint64_t begin,
-              uint64_t end);
+              uint64_t end, wire::ElementType storage);
   void DropPiece();
   void CountWiped(size_t bytes);
   Done OpenUntil(uint64_t bytes);
+  Result<ByteSpan> NextExpanded(uint64_t bytes);
+  Result<ByteSpan> MoreHalves(uint64_t most);
+  void ShrinkExpanded(size_t bytes);
+  ByteSpan NextResident(uint64_t bytes);
 
   const SealedModel* model_;
   Ledger* ledger_;
   MutableByteSpan window_;
   uint64_t next_chunk_;
-  uint64_t end_;                         // of the run, in the plaintext stream
-  uint64_t skip_;                        // plaintext of the first chunk before the run's begin
-  size_t piece_ = 0;                     // bytes of the window that the last piece took
-  size_t filled_ = 0;                    // bytes of the window that are open
-  size_t stale_ = 0;                     // bytes of the window that may hold plaintext
-  size_t dropped_ = 0;                   // bytes of pieces that are still to be written over
+  uint64_t next_byte_;  // of the run, where weights stay open
+  uint64_t end_;        // of the run, in the plaintext stream
+  wire::ElementType storage_;
+  uint64_t skip_;            // plaintext of the first chunk before the run's begin
+  size_t piece_ = 0;         // bytes of the window that the last piece took
+  size_t filled_ = 0;        // bytes of the window that are open
+  size_t stale_ = 0;         // bytes of the window that may hold plaintext
+  size_t dropped_ = 0;       // bytes of pieces that are still to be written over
+  size_t expanded_ = 0;      // bytes of float32 made from halves in the window's front
+  size_t halves_taken_ = 0;  // bytes of the open chunk of halves that were expanded
+  Clock::time_point expanded_at_;
   Clock::time_point opened_at_;          // when the oldest open byte was
   Clock::time_point dropped_opened_at_;  // when the oldest dropped byte was
   Clock::time_point filled_at_;          // when the newest chunk was

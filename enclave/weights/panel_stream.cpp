@@ -29,16 +29,25 @@ Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plainte
 }
 
 void Ledger::Opened(size_t bytes) {
-  RaiseTo(peak_bytes_, open_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
+  Held(bytes);
   bytes_opened_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void Ledger::Wiped(size_t bytes, std::chrono::nanoseconds open_for) {
-  const auto ns = static_cast<uint64_t>(open_for.count());
-  open_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-  RaiseTo(longest_ns_, ns);
-  byte_ns_.fetch_add(bytes * ns, std::memory_order_relaxed);
+  LetGo(bytes);
+  Aged(bytes, open_for, open_for);
   bytes_wiped_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+void Ledger::Held(size_t bytes) {
+  RaiseTo(peak_bytes_, open_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
+}
+
+void Ledger::LetGo(size_t bytes) { open_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+
+void Ledger::Aged(size_t bytes, std::chrono::nanoseconds open_for, std::chrono::nanoseconds age) {
+  RaiseTo(longest_ns_, static_cast<uint64_t>(age.count()));
+  byte_ns_.fetch_add(bytes * static_cast<uint64_t>(open_for.count()), std::memory_order_relaxed);
 }
 
 Ledger::Totals Ledger::Read() const {
@@ -66,6 +75,7 @@ OpenPanel::OpenPanel(ArenaBlock block, int64_t begin, int64_t end, Ledger* ledge
 
 OpenPanel::OpenPanel(OpenPanel&& other) noexcept
     : block_(std::move(other.block_)),
+      resident_(other.resident_),
       begin_(other.begin_),
       end_(other.end_),
       ledger_(std::exchange(other.ledger_, nullptr)),
@@ -138,6 +148,9 @@ Result<OpenPanel> PanelStream::NewPanel(uint64_t bytes, int64_t begin, int64_t e
 // wants a part: they are opened beside it, and wiped when that part is copied.
 Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_t begin,
                                          int64_t end) const {
+  if (!model_->resident.empty()) {
+    return OpenPanel(model_->resident.subspan(offset, bytes), begin, end);
+  }
   TRY(OpenPanel panel, NewPanel(bytes, begin, end));
   const uint64_t chunk_bytes = model_->cipher->chunk_bytes();
   for (uint64_t at = offset; at < offset + bytes;) {

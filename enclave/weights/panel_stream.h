@@ -21,6 +21,13 @@ class Ledger {
  public:
   void Opened(size_t bytes);
   void Wiped(size_t bytes, std::chrono::nanoseconds open_for);
+  /// Plaintext that this request didn't open: weights that were open before it, or a second form of
+  /// open ones. Counts as open, not as opened.
+  void Held(size_t bytes);
+  /// Held plaintext that is gone.
+  void LetGo(size_t bytes);
+  /// Plaintext of an age of which this request saw `open_for`; gone or not.
+  void Aged(size_t bytes, std::chrono::nanoseconds open_for, std::chrono::nanoseconds age);
   void ChunkOpened() { chunks_opened_.fetch_add(1, std::memory_order_relaxed); }
 
   struct Totals {
@@ -58,6 +65,9 @@ struct WeightInfo {
   uint64_t byte_count = 0;
   uint64_t panel_extent = 0;  ///< rows (or columns) of each panel but the last
   wire::PackedShape packed;   ///< of packed layouts
+  /// What the stream holds: `type`, or for packed weights a half-precision type, from which the
+  /// elements are made as they are opened.
+  wire::ElementType storage = wire::ElementType::kUndefined;
 
   /// The rows (or columns) that its panels share out; 1 for a scalar.
   uint64_t extent() const;
@@ -67,6 +77,8 @@ struct WeightInfo {
 struct SealedModel {
   ByteSpan sealed_chunks;
   const crypto::BlobCipher* cipher = nullptr;
+  /// The whole plaintext stream, if the client lets its weights stay open; readers then read it.
+  ByteSpan resident = {};
 };
 
 /// Opens chunk `index` into `plaintext` (one chunk's size) and counts it; the tag is checked first.
@@ -80,7 +92,7 @@ class OpenPanel {
   OpenPanel& operator=(OpenPanel&&) = delete;
   ~OpenPanel();
 
-  ByteSpan bytes() const { return block_.bytes(); }
+  ByteSpan bytes() const { return resident_.empty() ? block_.bytes() : resident_; }
   /// The rows (or columns) of the weight that this panel holds.
   int64_t begin() const { return begin_; }
   int64_t end() const { return end_; }
@@ -93,12 +105,16 @@ class OpenPanel {
   friend class PanelStream;
   // From here on the block counts as plaintext, though it is still to be filled.
   OpenPanel(ArenaBlock block, int64_t begin, int64_t end, Ledger* ledger);
+  // Of weights that stay open: neither counted nor wiped here.
+  OpenPanel(ByteSpan resident, int64_t begin, int64_t end)
+      : resident_(resident), begin_(begin), end_(end) {}
   MutableByteSpan Fill() { return block_.bytes(); }
 
   ArenaBlock block_;
+  ByteSpan resident_;
   int64_t begin_;
   int64_t end_;
-  Ledger* ledger_;  // null once moved from
+  Ledger* ledger_ = nullptr;  // null once moved from, or if resident
   std::chrono::steady_clock::time_point opened_at_;
 };
 

@@ -7,6 +7,7 @@
 #include "common/base/checked.h"
 #include "common/wire/blob_format.h"
 #include "common/wire/topology.pb.h"
+#include "enclave/weights/expand_half.h"
 
 namespace ephemeralml::weights {
 namespace {
@@ -70,7 +71,10 @@ std::optional<PanelLayout> LayoutOf(wire::Layout layout) {
 Done ReadPackedShape(const wire::Weight& message, WeightInfo& weight) {
   const auto dim = [&](size_t i) { return static_cast<uint64_t>(weight.shape[i]); };
   const bool is_matrix = weight.layout == PanelLayout::kMatrixPanels;
-  if (weight.type != wire::ElementType::kFloat) return Malformed("is packed and isn't float32");
+  if (weight.storage != wire::ElementType::kFloat && !IsHalf(weight.storage)) {
+    return Malformed("is packed and isn't of a floating-point type that is packed");
+  }
+  weight.type = wire::ElementType::kFloat;
   if (weight.shape.size() != (is_matrix ? 2 : 4)) return Malformed("is packed with a wrong rank");
   if (weight.layout == PanelLayout::kDepthwisePanels && dim(1) != 1) {
     return Malformed("is packed as filters of one channel and has more");
@@ -81,7 +85,8 @@ Done ReadPackedShape(const wire::Weight& message, WeightInfo& weight) {
   const uint64_t columns = (weight.packed.columns + wire::kLaneColumns - 1);
   TRY(const uint64_t elements, CheckedMultiply(columns, weight.packed.rows()));
   TRY_OK(CheckedMultiply<uint64_t>(elements, sizeof(float)));
-  weight.byte_count = weight.packed.OffsetOf(weight.packed.panel_count()) * sizeof(float);
+  weight.byte_count =
+      weight.packed.OffsetOf(weight.packed.panel_count()) * wire::ElementBytes(weight.storage);
   return {};
 }
 
@@ -92,6 +97,7 @@ Result<std::variant<WeightInfo, InlineConstant>> ReadWeight(const wire::Weight& 
   if (!layout.has_value()) return Malformed("has an unknown layout");
   WeightInfo weight;
   weight.type = wire::ElementTypeFromNumber(message.type());
+  weight.storage = weight.type;
   weight.shape.assign(message.dims().begin(), message.dims().end());
   weight.layout = *layout;
   weight.offset = message.offset();

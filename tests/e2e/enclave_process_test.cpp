@@ -232,6 +232,34 @@ TEST_F(EnclaveProcess, UsesNoProcessorWhileASessionIsIdle) {
   }
 }
 
+class BusyEnclave : public EnclaveProcess {
+ protected:
+  BusyEnclave()
+      : EnclaveProcess(
+            {.enclave_arguments = {"--threads", "1", "--sessions", "1", "--queue", "1"}}) {}
+};
+
+TEST_F(BusyEnclave, LetsOneClientWaitAndTellsTheNextToComeBack) {
+  Served served = Connect(system_);
+  ASSERT_TRUE(Infer(served.session));
+  const verify::Policy policy = system_.Policy();
+  const verify::TrustRoot root = system_.Root();
+  const auto open = [&] { return session::Session::Open(system_.Settings(), policy, root); };
+  auto waiting = std::async(std::launch::async, open);
+  EXPECT_EQ(waiting.wait_for(std::chrono::seconds(1)), std::future_status::timeout);
+  for (int i = 0; i < 5; ++i) {
+    const auto refused = open();
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().reason, "enclave_busy") << refused.error().what;
+    EXPECT_EQ(refused.error().code, Code::kBusy);
+  }
+  EXPECT_TRUE(Infer(served.session)) << "whoever is served goes on";
+  served.session.Close();
+  auto seated = waiting.get();
+  ASSERT_TRUE(seated.has_value()) << seated.error().what;
+  EXPECT_TRUE(Infer(*seated));
+}
+
 class StrangeEnvironment : public EnclaveProcess {
  protected:
   StrangeEnvironment()

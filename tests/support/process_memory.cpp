@@ -11,27 +11,10 @@
 #include <sstream>
 #include <thread>
 
-#include "common/base/file.h"
 #include "tests/support/process.h"
 
 namespace ephemeralml::testing_support {
-namespace {
-
-constexpr uint64_t kPageBytes = 4096;
-
-struct Mapping {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-  std::string name;
-};
-
-// Pages [begin, end) that exist, in memory or in swap.
-struct Run {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-};
-
-std::vector<Mapping> ReadableMappings(pid_t pid) {
+std::vector<Mapping> MappingsOf(pid_t pid) {
   std::vector<Mapping> mappings;
   std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
   for (std::string line; std::getline(maps, line);) {
@@ -43,18 +26,18 @@ std::vector<Mapping> ReadableMappings(pid_t pid) {
     fields >> std::hex >> mapping.begin >> dash >> mapping.end >> permissions;
     fields >> skipped >> skipped >> skipped >> mapping.name;
     // The kernel's own pages, which hold nothing of the process.
-    const bool kernels = mapping.name == "[vvar]" || mapping.name == "[vsyscall]";
-    if (permissions.starts_with("r") && !kernels) mappings.push_back(mapping);
+    const bool kernels = mapping.name.starts_with("[vvar") || mapping.name == "[vsyscall]";
+    if (!kernels) mappings.push_back(mapping);
   }
   return mappings;
 }
 
-std::vector<Run> ExistingRuns(int pagemap, const Mapping& mapping) {
+std::vector<PageRun> ExistingRuns(int pagemap, const Mapping& mapping) {
   std::vector<uint64_t> entries((mapping.end - mapping.begin) / kPageBytes);
   const auto offset = static_cast<off_t>(mapping.begin / kPageBytes * sizeof(uint64_t));
   const size_t size = entries.size() * sizeof(uint64_t);
   CHECK(pread(pagemap, entries.data(), size, offset) == static_cast<ssize_t>(size));
-  std::vector<Run> runs;
+  std::vector<PageRun> runs;
   for (size_t i = 0; i < entries.size(); ++i) {
     if ((entries[i] >> 62) == 0) continue;  // neither present nor swapped
     const uint64_t page = mapping.begin + i * kPageBytes;
@@ -67,13 +50,16 @@ std::vector<Run> ExistingRuns(int pagemap, const Mapping& mapping) {
   return runs;
 }
 
+UniqueFd TryOpenOf(pid_t pid, const char* what) {
+  return UniqueFd(
+      open(("/proc/" + std::to_string(pid) + "/" + what).c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 UniqueFd OpenOf(pid_t pid, const char* what) {
-  UniqueFd fd(open(("/proc/" + std::to_string(pid) + "/" + what).c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd fd = TryOpenOf(pid, what);
   CHECK(fd.IsOpen());
   return fd;
 }
-
-}  // namespace
 
 FrozenProcess::FrozenProcess(pid_t pid) : pid_(pid) {
   (void)kill(pid, SIGSTOP);
@@ -90,8 +76,8 @@ std::vector<std::string> FindInMemory(pid_t pid, const std::vector<Canary>& cana
   const UniqueFd memory = OpenOf(pid, "mem");
   const UniqueFd pagemap = OpenOf(pid, "pagemap");
   std::vector<std::string> found;
-  for (const Mapping& mapping : ReadableMappings(pid)) {
-    for (const Run& run : ExistingRuns(pagemap.Get(), mapping)) {
+  for (const Mapping& mapping : MappingsOf(pid)) {
+    for (const PageRun& run : ExistingRuns(pagemap.Get(), mapping)) {
       Bytes bytes(run.end - run.begin);
       const ssize_t count =
           pread(memory.Get(), bytes.data(), bytes.size(), static_cast<off_t>(run.begin));

@@ -34,6 +34,7 @@ uint16_t FreePort() {
 
 System::System(const Options& options) {
   const fs::path programs = EPHEMERAL_PROGRAMS_DIR;
+  enclave_program_ = programs / options.enclave_program;
   enclave_port_ = FreePort();
   std::vector<std::string> host = {programs / "ephemeralml-host",
                                    "--port",
@@ -47,7 +48,7 @@ System::System(const Options& options) {
   Append(host, options.host_arguments);
   host_ = std::make_unique<Process>(host, folder() / "host.log");
   host_port_ = host_->ListeningPort(kStartTimeoutMs);
-  std::vector<std::string> enclave = {programs / "ephemeralml-enclave",
+  std::vector<std::string> enclave = {enclave_program_,
                                       "--port",
                                       std::to_string(enclave_port_),
                                       "--state",
@@ -72,8 +73,7 @@ session::BlobStoreAccess System::Store() const {
 }
 
 verify::Policy System::Policy() const {
-  Process measure({fs::path(EPHEMERAL_PROGRAMS_DIR) / "ephemeralml-enclave", "--measure"},
-                  folder() / "policy.toml");
+  Process measure({enclave_program_, "--measure"}, folder() / "policy.toml");
   CHECK(measure.Wait(kStartTimeoutMs) == 0);
   auto policy =
       verify::Policy::Load(folder() / "policy.toml", verify::TrustOnFirstUse::kAsPlatform);

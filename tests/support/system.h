@@ -33,6 +33,7 @@ class System {
     std::vector<std::string> host_arguments = {};
     std::vector<std::string> enclave_arguments = {};
     std::map<std::string, std::string> enclave_environment = {};
+    std::string enclave_program = "ephemeralml-enclave";  ///< a path, or a name among ours
     std::optional<uint16_t> enclave_dialled_at =
         {};  ///< where the host finds "the enclave", if elsewhere
     std::optional<uint16_t> host_fetched_from =
@@ -69,6 +70,7 @@ class System {
 
  private:
   TemporaryFolder folder_;
+  std::filesystem::path enclave_program_;
   uint16_t host_port_ = 0;
   uint16_t enclave_port_ = 0;
   std::unique_ptr<Process> host_;

@@ -1,6 +1,7 @@
 #include "enclave/weights/testing/test_blob.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace ephemeralml::weights::testing {
@@ -17,11 +18,20 @@ size_t ElementAt(const WeightInfo& weight, size_t step, size_t column) {
   return (column * dim(1) + block + within % lanes) * taps + within / lanes;
 }
 
+// Of a value that the type holds exactly, and that isn't a denormal one.
+uint32_t StoredBits(float value, wire::ElementType storage) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  if (storage == wire::ElementType::kBfloat16) return bits >> 16;
+  if (storage == wire::ElementType::kFloat || value == 0) return bits;
+  return (bits >> 16 & 0x8000) | ((bits >> 13 & 0x3FFFF) - ((127 - 15) << 10));
+}
+
 }  // namespace
 
 WeightInfo TestBlob::Add(wire::ElementType type, std::vector<int64_t> shape, ByteSpan row_major,
                          PanelLayout layout, uint64_t panel_extent) {
-  WeightInfo weight{type, std::move(shape), layout, plaintext_.size(), row_major.size(), 0, {}};
+  WeightInfo weight{type, std::move(shape), layout, plaintext_.size(), row_major.size(), 0, {},
+                    type};
   weight.panel_extent = panel_extent == 0 ? weight.extent() : panel_extent;
   if (layout == PanelLayout::kRows) {
     AppendBytes(plaintext_, row_major);
@@ -42,9 +52,10 @@ WeightInfo TestBlob::Add(wire::ElementType type, std::vector<int64_t> shape, Byt
 }
 
 WeightInfo TestBlob::AddPacked(std::vector<int64_t> shape, const std::vector<float>& row_major,
-                               const std::vector<float>& bias, PanelLayout layout) {
+                               const std::vector<float>& bias, PanelLayout layout,
+                               wire::ElementType storage) {
   WeightInfo weight{
-      wire::ElementType::kFloat, std::move(shape), layout, plaintext_.size(), 0, 0, {}};
+      wire::ElementType::kFloat, std::move(shape), layout, plaintext_.size(), 0, 0, {}, storage};
   const bool is_matrix = layout == PanelLayout::kMatrixPanels;
   weight.packed.columns = static_cast<uint64_t>(weight.shape[is_matrix ? 1 : 0]);
   weight.packed.steps = row_major.size() / weight.packed.columns;
@@ -62,8 +73,12 @@ WeightInfo TestBlob::AddPacked(std::vector<int64_t> shape, const std::vector<flo
       append_row([&](size_t column) { return row_major[ElementAt(weight, step, column)]; });
     }
   }
-  weight.byte_count = packed.size() * sizeof(float);
-  AppendBytes(plaintext_, {reinterpret_cast<const uint8_t*>(packed.data()), weight.byte_count});
+  weight.byte_count = packed.size() * wire::ElementBytes(storage);
+  for (const float value : packed) {
+    const uint32_t bits = StoredBits(value, storage);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&bits);
+    AppendBytes(plaintext_, {bytes, wire::ElementBytes(storage)});
+  }
   plaintext_.resize((plaintext_.size() / wire::kWeightAlignment + 2) * wire::kWeightAlignment,
                     0xEE);
   return weight;

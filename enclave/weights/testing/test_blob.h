@@ -21,9 +21,11 @@ class TestBlob {
                  PanelLayout layout, uint64_t panel_extent);
 
   /// Appends a float32 tensor, given in row-major order, as a packed weight: element by element as
-  /// the format's description says. `bias` is empty or has one element a column.
+  /// the format's description says. `bias` is empty or has one element a column. A half-precision
+  /// `storage` must hold the values exactly.
   WeightInfo AddPacked(std::vector<int64_t> shape, const std::vector<float>& row_major,
-                       const std::vector<float>& bias, PanelLayout layout);
+                       const std::vector<float>& bias, PanelLayout layout,
+                       wire::ElementType storage = wire::ElementType::kFloat);
 
   /// Seals what was added, once.
   void Seal();
