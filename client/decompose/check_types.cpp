@@ -112,6 +112,7 @@ constexpr auto kRules = std::to_array<TypeRule>({
     {"QLinearConv", kBytes, 1, Gives::kAsEighth},
     {"QLinearMatMul", kBytes, 1, Gives::kAsEighth},
     {"QuantizeLinear", kScalable, 1, Gives::kZeroPoint},
+    {"RMSNormalization", kFloats, 2, Gives::kAsFirst},
     {"Range", kAny, 1, Gives::kAsFirst},
     {"Reciprocal", kFloats, 1, Gives::kAsFirst},
     {"ReduceMax", kNumbers | kBooleans, 1, Gives::kAsFirst},
