@@ -67,6 +67,7 @@ class Checker {
 
  private:
   Done ReadOperatorSets() {
+    versions_[kOwnDomain] = kOwnDomainVersion;
     for (const auto& [domain, version] : model_.operator_sets) {
       const std::string_view normalized = domain == "ai.onnx" ? "" : domain;
       if (domain == kOwnDomain) return Reserved();
@@ -111,7 +112,7 @@ class Checker {
   }
 
   Done CheckNode(const ProgramNode& node) {
-    if (node.domain == kOwnDomain) return Reserved();
+    if (node.domain == kOwnDomain && node.source != nullptr) return Reserved();
     const auto version = versions_.find(node.domain);
     if (version == versions_.end()) {
       return Invalid("the " + Describe(node) + " is of domain " + Quoted(node.domain) +

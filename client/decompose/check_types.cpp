@@ -24,10 +24,25 @@ constexpr Types kSigned = kFloats | Only(ElementType::kInt8) | Only(ElementType:
                           Only(ElementType::kInt32) | Only(ElementType::kInt64);
 constexpr Types kNumbers = kSigned | Only(ElementType::kUint8) | Only(ElementType::kUint16) |
                            Only(ElementType::kUint32) | Only(ElementType::kUint64);
+constexpr Types kBytes = Only(ElementType::kInt8) | Only(ElementType::kUint8);
+constexpr Types kQuantized = kBytes | Only(ElementType::kInt16) | Only(ElementType::kUint16);
+constexpr Types kScalable = kFloat32 | Only(ElementType::kFloat16) | Only(ElementType::kBfloat16) |
+                            Only(ElementType::kInt32);
 constexpr Types kAny = ~Types{0};
 
 // Which type the first output has.
-enum class Gives { kAsFirst, kAsSecond, kBool, kInt64, kTo, kValue };
+enum class Gives {
+  kAsFirst,
+  kAsSecond,
+  kAsEighth,
+  kBool,
+  kInt32,
+  kInt64,
+  kTo,
+  kUint8,
+  kValue,
+  kZeroPoint
+};
 
 struct TypeRule {
   std::string_view op;
@@ -50,10 +65,13 @@ constexpr auto kRules = std::to_array<TypeRule>({
     {"Concat", kAny, 1, Gives::kAsFirst},
     {"ConstantOfShape", kAny, 0, Gives::kValue},
     {"Conv", kFloat32, 3, Gives::kAsFirst},
+    {"ConvInteger", kBytes, 2, Gives::kInt32},
     {"ConvTranspose", kFloat32, 3, Gives::kAsFirst},
     {"Cos", kFloats, 1, Gives::kAsFirst},
+    {"DequantizeLinear", kQuantized | Only(ElementType::kInt32), 1, Gives::kAsSecond},
     {"Div", kNumbers, 2, Gives::kAsFirst},
     {"Dropout", kAny, 1, Gives::kAsFirst},
+    {"DynamicQuantizeLinear", kFloat32, 1, Gives::kUint8},
     {"Elu", kFloats, 1, Gives::kAsFirst},
     {"Equal", kNumbers | kBooleans, 2, Gives::kBool},
     {"Erf", kFloats, 1, Gives::kAsFirst},
@@ -80,6 +98,7 @@ constexpr auto kRules = std::to_array<TypeRule>({
     {"Log", kFloats, 1, Gives::kAsFirst},
     {"LogSoftmax", kFloats, 1, Gives::kAsFirst},
     {"MatMul", kFloat32, 2, Gives::kAsFirst},
+    {"MatMulInteger", kBytes, 2, Gives::kInt32},
     {"Max", kNumbers, 1, Gives::kAsFirst},
     {"MaxPool", kFloat32, 1, Gives::kAsFirst},
     {"Min", kNumbers, 1, Gives::kAsFirst},
@@ -90,6 +109,10 @@ constexpr auto kRules = std::to_array<TypeRule>({
     {"PRelu", kFloats, 2, Gives::kAsFirst},
     {"Pad", kAny, 1, Gives::kAsFirst},
     {"Pow", kNumbers, 2, Gives::kAsFirst},
+    {"QLinearConv", kBytes, 1, Gives::kAsEighth},
+    {"QLinearMatMul", kBytes, 1, Gives::kAsEighth},
+    {"QuantizeLinear", kScalable, 1, Gives::kZeroPoint},
+    {"RMSNormalization", kFloats, 2, Gives::kAsFirst},
     {"Range", kAny, 1, Gives::kAsFirst},
     {"Reciprocal", kFloats, 1, Gives::kAsFirst},
     {"ReduceMax", kNumbers | kBooleans, 1, Gives::kAsFirst},
@@ -205,14 +228,26 @@ class TypeChecker {
         return TypeOfInput(node, 0);
       case Gives::kAsSecond:
         return TypeOfInput(node, 1);
+      case Gives::kAsEighth:
+        return TypeOfInput(node, 7);
       case Gives::kBool:
         return ElementType::kBool;
+      case Gives::kInt32:
+        return ElementType::kInt32;
       case Gives::kInt64:
         return ElementType::kInt64;
       case Gives::kTo: {
         const onnx::Attribute* to = FindAttribute(node, "to");
         if (to == nullptr || !std::in_range<int>(to->i)) return ElementType::kUndefined;
         return wire::ElementTypeFromNumber(static_cast<int>(to->i));
+      }
+      case Gives::kUint8:
+        return ElementType::kUint8;
+      case Gives::kZeroPoint: {
+        const auto type = IntAttribute(node, "output_dtype").value_or(0);
+        if (node.inputs.size() > 2 && node.inputs[2] != 0) return TypeOfInput(node, 2);
+        if (type == 0 || !std::in_range<int>(type)) return ElementType::kUint8;
+        return wire::ElementTypeFromNumber(static_cast<int>(type));
       }
       case Gives::kValue: {
         const onnx::Attribute* value = FindAttribute(node, "value");

@@ -6,6 +6,7 @@
 
 #include "client/decompose/atomic_file.h"
 #include "client/decompose/check_support.h"
+#include "client/decompose/expand/expand.h"
 #include "client/decompose/onnx/read_model.h"
 #include "client/decompose/onnx/tensor_data.h"
 #include "client/decompose/pack_weight.h"
@@ -42,6 +43,11 @@ Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files,
   Plan plan;
   TRY(plan.model, onnx::ReadModel(model_bytes));
   TRY(plan.program, Resolve(plan.model));
+  if (Expand(plan.program, files) > 0 && plan.program.opset == 0) {
+    // What it was expanded to needs a version of ai.onnx, and the model imports none.
+    plan.program.opset = operators::kNewestOpset;
+    plan.model.operator_sets.push_back({"", plan.program.opset});
+  }
   TRY_OK(OrderNodes(plan.program.main));
   DropDeadNodes(plan.program.main);
   TRY_OK(CheckSupport(plan.model, plan.program, files));

@@ -37,10 +37,12 @@ std::vector<Use> FindUses(const Program& program) {
 
 // True if the weight is nothing but the right factor of one matrix product, as [K, N].
 bool IsRightFactor(const Use& use, const onnx::Tensor& tensor) {
-  if (use.count != 1 || use.input != 1 || tensor.dims.size() != 2) return false;
-  if (!use.node->domain.empty()) return false;
-  return use.node->op == "MatMul" ||
-         (use.node->op == "Gemm" && IntAttribute(*use.node, "transB").value_or(0) == 0);
+  if (use.count != 1 || tensor.dims.size() != 2 || !use.node->domain.empty()) return false;
+  const std::string_view op = use.node->op;
+  if (op == "QLinearMatMul") return use.input == 3;
+  if (use.input != 1) return false;
+  return op == "MatMul" || op == "MatMulInteger" ||
+         (op == "Gemm" && IntAttribute(*use.node, "transB").value_or(0) == 0);
 }
 
 PanelLayout LayoutOf(const Use& use, const onnx::Tensor& tensor) {

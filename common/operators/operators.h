@@ -8,7 +8,7 @@
 namespace ephemeralml::operators {
 
 /// The newest version of ai.onnx that models may import.
-inline constexpr int64_t kNewestOpset = 21;
+inline constexpr int64_t kNewestOpset = 27;
 
 struct SupportedOperator {
   std::string_view domain;  ///< empty: ai.onnx

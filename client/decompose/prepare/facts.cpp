@@ -81,7 +81,8 @@ void Facts::FollowConstants(onnx::ExternalFiles& files) {
 }
 
 void Facts::Follow(const ProgramNode& node) {
-  if (!node.domain.empty()) return;
+  // Our own, before any pass, are named as those of ai.onnx and shaped alike.
+  if (!node.domain.empty() && node.domain != kOwnDomain) return;
   auto shapes = OutputShapes(*this, node);
   for (size_t i = 0; i < std::min(shapes.size(), node.outputs.size()); ++i) {
     if (shapes[i] && node.outputs[i] != 0) shapes_[node.outputs[i]] = *std::move(shapes[i]);

@@ -40,12 +40,12 @@ struct Parameter {
 Result<Parameter> ReadParameter(KernelContext& context, size_t index, const TensorView& x,
                                 size_t axis) {
   TRY(const TensorView given, RequiredInput(context, index));
-  if (given.type != x.type) return InputInvalid("LayerNormalization: the inputs' types differ");
+  if (given.type != x.type) return InputInvalid("the inputs' types differ");
   const Shape inner(x.shape.begin() + static_cast<std::ptrdiff_t>(axis), x.shape.end());
   if (given.shape == inner) return Parameter{given.bytes.data(), 0, {}};
   TRY(const Shape shape, BroadcastShapes(x.shape, given.shape));
   if (shape != x.shape) {
-    return ShapeInvalid("LayerNormalization: scale or bias doesn't broadcast to the input's shape");
+    return ShapeInvalid("scale or bias doesn't broadcast to the input's shape");
   }
   TRY(ArenaBlock expanded, context.Scratch(x.bytes.size()));
   const std::vector<int64_t> source_strides = Strides(given.shape);
@@ -63,6 +63,43 @@ Result<Parameter> ReadParameter(KernelContext& context, size_t index, const Tens
   parameter.bytes = parameter.expanded.bytes().data();
   return parameter;
 }
+
+template <class T>
+EPHEMERAL_MULTIVERSION void ScaleRow(const T* x, const T* scale, T* y, size_t count, T epsilon) {
+  const T squares = SumLanes(x, count, [](T v) { return v * v; });
+  const T inverse = T{1} / std::sqrt(squares / static_cast<T>(count) + epsilon);
+  for (size_t i = 0; i < count; ++i) y[i] = x[i] * inverse * scale[i];
+}
+
+class RmsNormalization final : public Kernel {
+ public:
+  RmsNormalization(int64_t axis, float epsilon) : axis_(axis), epsilon_(epsilon) {}
+
+  Done Run(KernelContext& context) const override {
+    TRY(const TensorView x, RequiredInput(context, 0));
+    TRY(const size_t axis, NormalizeAxis(axis_, x.shape.size()));
+    TRY(const Parameter scale, ReadParameter(context, 1, x, axis));
+    TRY(const size_t rows, CountBetween(x.shape, 0, axis));
+    TRY(const size_t count, CountBetween(x.shape, axis, x.shape.size()));
+    return WithType(FloatTypes{}, x.type, [&]<class T>(std::type_identity<T>) -> Done {
+      TRY(Tensor * output, context.Output(0, x.type, x.shape));
+      const T* source = Raw<T>(x);
+      T* target = Raw<T>(*output);
+      const T* scales = reinterpret_cast<const T*>(scale.bytes);
+      context.threads().ParallelFor(rows, RowGrain(count), [&](size_t begin, size_t end) {
+        for (size_t row = begin; row < end; ++row) {
+          ScaleRow(source + row * count, scales + row * scale.row_step, target + row * count, count,
+                   static_cast<T>(epsilon_));
+        }
+      });
+      return {};
+    });
+  }
+
+ private:
+  int64_t axis_;
+  float epsilon_;
+};
 
 class LayerNormalization final : public Kernel {
  public:
@@ -116,7 +153,25 @@ class LayerNormalization final : public Kernel {
   float epsilon_;
 };
 
+Done CheckStashType(const NodeSpec& node) {
+  TRY(const int64_t stash_type, node.attributes.Int("stash_type", 1));
+  if (stash_type == static_cast<int64_t>(ElementType::kFloat)) return {};
+  return Error{Code::kUnsupported, "operator_unsupported",
+               node.op + ": attribute 'stash_type' must be float"};
+}
+
 }  // namespace
+
+/// Divides by the root of the mean square over an axis and all behind it, then scales. Types: float
+/// and double. Errors: kUnsupported `operator_unsupported` (a stash_type but float). Source: ONNX
+/// operator RMSNormalization, version 23.
+MadeKernel MakeRMSNormalization(const NodeSpec& node) {
+  TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 2}));
+  TRY(const int64_t axis, node.attributes.Int("axis", -1));
+  TRY(const float epsilon, node.attributes.Float("epsilon", 1e-5f));
+  TRY_OK(CheckStashType(node));
+  return std::make_unique<RmsNormalization>(axis, epsilon);
+}
 
 /// Normalizes over an axis and all behind it, then scales and shifts. The second and third outputs,
 /// mean and inverse standard deviation, are single precision. Types: float and double. Errors:
@@ -127,11 +182,7 @@ MadeKernel MakeLayerNormalization(const NodeSpec& node) {
                     {.least_inputs = 2, .most_inputs = 3, .least_outputs = 1, .most_outputs = 3}));
   TRY(const int64_t axis, node.attributes.Int("axis", -1));
   TRY(const float epsilon, node.attributes.Float("epsilon", 1e-5f));
-  TRY(const int64_t stash_type, node.attributes.Int("stash_type", 1));
-  if (stash_type != static_cast<int64_t>(ElementType::kFloat)) {
-    return Error{Code::kUnsupported, "operator_unsupported",
-                 "LayerNormalization: attribute 'stash_type' must be float"};
-  }
+  TRY_OK(CheckStashType(node));
   return std::make_unique<LayerNormalization>(axis, epsilon);
 }
 

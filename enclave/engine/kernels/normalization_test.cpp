@@ -138,6 +138,36 @@ TEST(InstanceNormalization, NormalizesEachChannel) {
       .Run();
 }
 
+TEST(RmsNormalization, DividesByTheRootOfTheMeanSquare) {
+  // The rows' mean squares are 12.5 and 50.
+  OpTester("RMSNormalization", 23)
+      .Attr("epsilon", 0.0F)
+      .Input<float>({2, 2}, {3, 4, -6, 8})
+      .Input<float>({2}, {1, 10})
+      .ExpectOutput<float>({2, 2}, {0.8485281F, 11.313708F, -0.8485281F, 11.313708F})
+      .Run();
+  // All four elements together: 31.25; epsilon makes it 36.
+  OpTester("RMSNormalization", 23)
+      .Attr("axis", 0)
+      .Attr("epsilon", 4.75F)
+      .Input<double>({2, 2}, {3, 4, -6, 8})
+      .Weight<double>({2, 2}, {6, 6, 6, 12})
+      .ExpectOutput<double>({2, 2}, {3, 4, -6, 16})
+      .Run();
+}
+
+TEST(RmsNormalization, RefusesWhatDoesntFit) {
+  OpTester("RMSNormalization", 23)
+      .Input<float>({1, 2}, {1, 1})
+      .Input<float>({3}, {1, 1, 1})
+      .ExpectError("shape_invalid");
+  OpTester("RMSNormalization", 23)
+      .Attr("stash_type", 11)
+      .Input<float>({1}, {1})
+      .Input<float>({1}, {1})
+      .ExpectError("operator_unsupported");
+}
+
 TEST(InstanceNormalization, TakesDoublesAndEmptyTensors) {
   OpTester("InstanceNormalization")
       .Attr("epsilon", 0.0f)

@@ -1,0 +1,41 @@
+#pragma once
+// How each operator is expanded. Part of Expand.
+
+#include "client/decompose/expand/composer.h"
+
+namespace ephemeralml::decompose {
+
+/// Builds the nodes and gives the outputs. False: this use of the operator can't be expressed.
+using ExpandFn = bool (*)(Composer& composer);
+
+// Of transformers: language.cpp, rules.cpp.
+bool ExpandBiasGelu(Composer& composer);
+bool ExpandEmbedLayerNormalization(Composer& composer);
+bool ExpandFastGelu(Composer& composer);
+bool ExpandFusedConv(Composer& composer);
+bool ExpandGelu(Composer& composer);
+bool ExpandLayerNormalization(Composer& composer);
+bool ExpandQuickGelu(Composer& composer);
+bool ExpandSimplifiedLayerNormalization(Composer& composer);
+bool ExpandSkipLayerNormalization(Composer& composer);
+bool ExpandSkipSimplifiedLayerNormalization(Composer& composer);
+bool ExpandSwish(Composer& composer);
+
+// Of quantized networks: quantized.cpp.
+bool ExpandContributedDequantizeLinear(Composer& composer);
+bool ExpandContributedQuantizeLinear(Composer& composer);
+bool ExpandDynamicQuantizeMatMul(Composer& composer);
+bool ExpandMatMulIntegerToFloat(Composer& composer);
+bool ExpandQGemm(Composer& composer);
+bool ExpandQLinearAdd(Composer& composer);
+bool ExpandQLinearConcat(Composer& composer);
+bool ExpandQLinearGlobalAveragePool(Composer& composer);
+bool ExpandQLinearLeakyRelu(Composer& composer);
+bool ExpandQLinearMul(Composer& composer);
+bool ExpandQLinearSigmoid(Composer& composer);
+
+// Of weights of four bits: nibbles.cpp.
+bool ExpandDequantizeLinear(Composer& composer);
+bool ExpandMatMulNBits(Composer& composer);
+
+}  // namespace ephemeralml::decompose
