@@ -29,12 +29,15 @@ class Setup {
     while (worker_ > 0 && kill(worker_, 0) == 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    // Until the spare worker waits for its connection: it does nothing then.
-    worker_ = system_.SpareWorker();
+    // Until the spare worker waits for its connection: it does nothing then. The last session's may
+    // be taken for it while it dies.
     uint64_t ticks = ~uint64_t{0};
     for (;;) {
-      const auto figures = testing_support::FiguresOf(worker_);
-      if (figures.state == 'S' && figures.processor_ticks == ticks) return;
+      const pid_t spare = system_.SpareWorker();
+      const auto figures = testing_support::FiguresOf(spare);
+      const bool rests = figures.state == 'S' && figures.processor_ticks == ticks;
+      if (spare == worker_ && rests) return;
+      worker_ = spare;
       ticks = figures.processor_ticks;
       std::this_thread::sleep_for(std::chrono::milliseconds(30));
     }
