@@ -48,4 +48,4 @@ target_compile_options(test_options INTERFACE -O1)
 
 add_library(hardened_executable INTERFACE)
 target_link_options(hardened_executable INTERFACE
-  -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,ibt -Wl,-z,shstk -Wl,--as-needed)
+  -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,ibt -Wl,-z,shstk -Wl,--as-needed)
