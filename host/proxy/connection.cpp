@@ -76,7 +76,7 @@ asio::awaitable<bool> SendBody(Connection& connection, ByteSpan bytes) {
 
 asio::awaitable<void> CloseGently(Connection& connection) {
   boost::system::error_code ignored;
-  connection.stream.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+  connection.stream.socket().shutdown(Socket::shutdown_send, ignored);
   connection.stream.expires_after(kLastReadTimeout);
   std::array<uint8_t, 4096> unwanted;
   for (uint64_t total = 0; total < kMostBytesIgnored;) {

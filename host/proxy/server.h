@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/net/address.h"
 #include "host/proxy/token.h"
@@ -13,7 +14,8 @@
 namespace ephemeralml::proxy {
 
 struct ServerSettings {
-  net::Address listen{"127.0.0.1", 8081};  ///< port 0 takes a free one
+  /// One or more, all alike; TCP port 0 takes a free one.
+  std::vector<net::Address> listen{{"127.0.0.1", 8081}};
   net::Address enclave{"127.0.0.1", 8082};
   /// The one target that CONNECT may name; where it is dialled is `enclave`.
   std::string enclave_name = "enclave:8082";
@@ -38,7 +40,8 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  uint16_t port() const;
+  /// The first address' port.
+  uint32_t port() const;
 
   /// The first SIGTERM or SIGINT drains, the second stops. Called before Run.
   void EndOnSignals();

@@ -1,5 +1,6 @@
 #include "host/proxy/session.h"
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -173,10 +174,10 @@ asio::awaitable<void> ServeRequest(Connection& connection) {
 
 }  // namespace
 
-asio::awaitable<void> ServeConnection(Context& context, Tcp::socket socket, Counted) {
+asio::awaitable<void> ServeConnection(Context& context, Socket socket, Counted) {
   Connection connection(context, std::move(socket));
   beast::error_code ignored;
-  connection.stream.socket().set_option(Tcp::no_delay(true), ignored);
+  connection.stream.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
   while (true) {
     co_await ServeRequest(connection);
     if (!connection.keep_open) break;
@@ -186,7 +187,7 @@ asio::awaitable<void> ServeConnection(Context& context, Tcp::socket socket, Coun
   if (connection.stream.socket().is_open()) co_await CloseGently(connection);
 }
 
-asio::awaitable<void> TurnAway(Context& context, Tcp::socket socket, Counted) {
+asio::awaitable<void> TurnAway(Context& context, Socket socket, Counted) {
   Connection connection(context, std::move(socket));
   connection.keep_open = false;
   Response response = MakeRefusal("too_many_connections");

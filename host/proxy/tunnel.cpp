@@ -1,13 +1,15 @@
 #include "host/proxy/tunnel.h"
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <optional>
+#include <vector>
 
 #include "common/base/log.h"
 #include "common/base/secret_bytes.h"
+#include "common/net/socket.h"
 
 namespace ephemeralml::proxy {
 namespace {
@@ -18,8 +20,8 @@ constexpr size_t kBufferBytes = 64 * 1024;
 constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 struct Tunnel {
-  Tcp::socket client;
-  Tcp::socket enclave;
+  Socket client;
+  Socket enclave;
   std::chrono::milliseconds idle_timeout;
   steady_clock::time_point last_progress = steady_clock::now();
   uint64_t bytes_to_enclave = 0;
@@ -36,7 +38,7 @@ struct Buffer {
 // end.
 void Abort(Tunnel& tunnel) {
   boost::system::error_code ignored;
-  for (Tcp::socket* socket : {&tunnel.client, &tunnel.enclave}) {
+  for (Socket* socket : {&tunnel.client, &tunnel.enclave}) {
     socket->set_option(asio::socket_base::linger(true, 0), ignored);
     socket->close(ignored);
   }
@@ -44,7 +46,7 @@ void Abort(Tunnel& tunnel) {
 
 // Moves bytes one way until `from` ends its side, and then ends that side of `to`. What is read is
 // written before more is read, so a slow reader slows its writer. `early` was read already.
-asio::awaitable<void> Move(Tunnel& tunnel, ByteSpan early, Tcp::socket& from, Tcp::socket& to,
+asio::awaitable<void> Move(Tunnel& tunnel, ByteSpan early, Socket& from, Socket& to,
                            uint64_t& moved) {
   const auto [early_error, early_count] =
       co_await asio::async_write(to, asio::buffer(early.data(), early.size()), kAsTuple);
@@ -67,7 +69,7 @@ asio::awaitable<void> Move(Tunnel& tunnel, ByteSpan early, Tcp::socket& from, Tc
     tunnel.last_progress = steady_clock::now();
   }
   boost::system::error_code ignored;
-  to.shutdown(Tcp::socket::shutdown_send, ignored);
+  to.shutdown(Socket::shutdown_send, ignored);
 }
 
 // Cuts a tunnel in which nothing moves.
@@ -84,23 +86,36 @@ asio::awaitable<void> Watch(Tunnel& tunnel) {
   Abort(tunnel);
 }
 
-asio::awaitable<std::optional<Tcp::socket>> Dial(const Connection& connection) {
+// Where the enclave may be: a name can have several addresses.
+asio::awaitable<std::vector<StreamProtocol::endpoint>> FindEnclave(const net::Address& address) {
+  std::vector<StreamProtocol::endpoint> found;
+  if (address.context) {
+    const net::ResolvedAddress resolved = net::Resolve(address).value();
+    found.emplace_back(resolved.data(), resolved.size());
+    co_return found;
+  }
+  asio::ip::tcp::resolver resolver(co_await asio::this_coro::executor);
+  const auto [error, entries] =
+      co_await resolver.async_resolve(address.host, std::to_string(address.port), kAsTuple);
+  if (error) co_return found;
+  for (const auto& entry : entries) found.emplace_back(entry.endpoint());
+  co_return found;
+}
+
+asio::awaitable<std::optional<Socket>> Dial(const Connection& connection) {
   const ServerSettings& settings = connection.context.settings;
-  const auto executor = co_await asio::this_coro::executor;
-  Tcp::resolver resolver(executor);
-  const auto [resolve_error, endpoints] = co_await resolver.async_resolve(
-      settings.enclave.host, std::to_string(settings.enclave.port), kAsTuple);
-  if (resolve_error) co_return std::nullopt;
-  boost::beast::tcp_stream stream(executor);
+  const auto endpoints = co_await FindEnclave(settings.enclave);
+  if (endpoints.empty()) co_return std::nullopt;
+  SocketStream stream(co_await asio::this_coro::executor);
   stream.expires_after(settings.connect_timeout);
   const auto [error, endpoint] = co_await stream.async_connect(endpoints, kAsTuple);
   if (error) co_return std::nullopt;
   co_return stream.release_socket();
 }
 
-void Prepare(Tcp::socket& socket) {
-  boost::system::error_code ignored;
-  socket.set_option(Tcp::no_delay(true), ignored);
+void Prepare(Socket& socket) {
+  boost::system::error_code ignored;  // the hypervisor's sockets have no such option
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
@@ -129,7 +144,7 @@ asio::awaitable<void> ServeTunnel(Connection& connection, const Request& request
     co_await Send(connection, MakeRefusal("draining"));
     co_return;
   }
-  std::optional<Tcp::socket> enclave = co_await Dial(connection);
+  std::optional<Socket> enclave = co_await Dial(connection);
   if (!enclave) {
     log::Warn("enclave_unreachable");
     co_await Send(connection, MakeRefusal("enclave_unreachable"));
