@@ -33,6 +33,7 @@ constexpr int64_t kLongestConnectionMs = 3'600'000;
 struct Options {
   std::string bind = "127.0.0.1";
   uint16_t port = 8082;
+  std::string counters;
   std::string listen = kBuiltForMock ? "" : "vsock://any:8082";
   std::string host = kBuiltForMock ? "127.0.0.1:8081" : "vsock://3:8081";
   attest::PlatformSettings platform;
@@ -64,6 +65,8 @@ void AddOptions(CLI::App& app, Options& options) {
                  "Where to listen: tcp://HOST:PORT or vsock://any:PORT; beats --bind and --port")
       ->envname("EPHEMERAL_ENCLAVE_LISTEN")
       ->capture_default_str();
+  app.add_option("--counters", options.counters,
+                 "Where the sums that it counts may be read, as --listen; nowhere by default");
   app.add_option("--host", options.host,
                  "Address of the host's blob store: HOST:PORT, tcp://... or vsock://CID:PORT")
       ->envname("EPHEMERAL_HOST_ADDRESS")
@@ -166,8 +169,13 @@ Done RunSupervisor(Options& options) {
   }
   TRY(UniqueFd listener, net::Listen(listen));
   TRY(const uint32_t port, net::BoundPort(listener.Get()));
+  serve::Listeners listeners = {std::move(listener), {}};
+  if (!options.counters.empty()) {
+    TRY(const net::Address counters, net::Address::Parse(options.counters));
+    TRY(listeners.counters, net::Listen(counters));
+  }
   log::Info("listening", {{"port", port}});
-  return serve::Supervise(options.supervisor, std::move(listener), std::move(attester));
+  return serve::Supervise(options.supervisor, std::move(listeners), std::move(attester));
 }
 
 int Report(const Done& done) {

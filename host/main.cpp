@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct Settings {
   std::string state;
   std::string token_file;
   std::string enclave = "127.0.0.1:8082";
+  std::string enclave_counters;
+  std::optional<uint16_t> metrics_port;
   std::string enclave_name = "enclave:8082";
   std::string log = "info";
   store::StoreLimits limits;
@@ -74,6 +77,10 @@ void AddPlaces(CLI::App& app, Settings& settings) {
       ->envname("EPHEMERAL_ENCLAVE_ADDRESS");
   app.add_option("--enclave-name", settings.enclave_name,
                  "The one target that CONNECT may name, as HOST:PORT");
+  app.add_option("--metrics-port", settings.metrics_port,
+                 "Loopback port of GET /metrics; 0 takes a free one; none by default");
+  app.add_option("--enclave-counters", settings.enclave_counters,
+                 "Address at which the enclave gives its counters, for /metrics");
   app.add_option("--log", settings.log, "error, warn, info, debug or trace")
       ->envname("EPHEMERAL_LOG");
 }
@@ -115,6 +122,10 @@ Result<proxy::ServerSettings> ToServerSettings(const Settings& settings) {
   TRY(server.enclave, net::Address::Parse(settings.enclave));
   TRY(const auto name, net::Address::Parse(settings.enclave_name));
   server.enclave_name = name.Authority();
+  if (!settings.enclave_counters.empty()) {
+    TRY(server.enclave_counters, net::Address::Parse(settings.enclave_counters));
+  }
+  server.metrics_port = settings.metrics_port;
   server.connections = settings.connections;
   server.header_bytes = settings.header_limit;
   server.header_timeout = milliseconds(settings.header_timeout_ms);

@@ -66,15 +66,14 @@ TEST_F(ImageSignature, FailsCutAnywhereAndWithAnyByteFollowing) {
 TEST_F(ImageSignature, WithABitFlippedFailsOrHasTheSameSignerOrAnotherPcr8) {
   const Bytes section = Sign(pcr0_, certificate_, key_.ToPem()).value();
   const cose::Pcr pcr8 = MeasureCertificate(section).value();
+  const size_t signature_field = AsText(section).find("signature");
   size_t accepted = 0;
   for (size_t bit = 0; bit < 8 * section.size(); ++bit) {
     Bytes flipped = section;
     flipped[bit / 8] ^= static_cast<uint8_t>(1U << bit % 8);
     if (ReasonOf(flipped, pcr0_) != "") continue;
     ++accepted;
-    const size_t byte = bit / 8;
-    const size_t signature_field = section.size() - 300;
-    EXPECT_TRUE(byte < signature_field) << "a flip in the signature at " << byte;
+    EXPECT_LT(bit / 8, signature_field) << "a flip in the signature";
     if (MeasureCertificate(flipped).value() == pcr8) {
       EXPECT_EQ(VerifySignature(flipped, pcr0_)->certificate,
                 cose::CertificateFromPem(certificate_).value());

@@ -36,7 +36,8 @@ void Complete(Connection& connection, Response& response) {
 
 }  // namespace
 
-Response MakeRefusal(std::string_view reason) {
+Response MakeRefusal(Connection& connection, std::string_view reason) {
+  connection.context.metrics.CountRefusal(reason);
   const Refusal& refusal = FindRefusal(reason);
   Response response;
   response.result(refusal.status);

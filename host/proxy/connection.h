@@ -40,8 +40,8 @@ struct Connection {
   uint64_t body_bytes_out = 0;
 };
 
-/// The answer that refuses a request for an error's reason.
-Response MakeRefusal(std::string_view reason);
+/// The answer that refuses a request for an error's reason; counts it.
+Response MakeRefusal(Connection& connection, std::string_view reason);
 
 /// Sends an answer, to HEAD without its body. A peer that doesn't take it in time is cut.
 asio::awaitable<void> Send(Connection& connection, Response response);

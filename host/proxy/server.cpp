@@ -9,11 +9,13 @@
 #include <boost/asio/strand.hpp>
 #include <csignal>
 #include <exception>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "common/base/log.h"
 #include "common/net/socket.h"
+#include "host/proxy/metrics_page.h"
 #include "host/proxy/session.h"
 
 namespace ephemeralml::proxy {
@@ -23,7 +25,8 @@ using std::chrono::steady_clock;
 using Acceptor = asio::basic_socket_acceptor<StreamProtocol>;
 
 constexpr unsigned kMostThreads = 4;
-constexpr uint32_t kMostTurnedAway = 64;  // at once; more are cut without a word
+constexpr uint32_t kMostTurnedAway = 64;     // at once; more are cut without a word
+constexpr uint32_t kMostMetricsReaders = 4;  // at once
 constexpr std::chrono::milliseconds kAcceptPause{50};
 constexpr std::chrono::milliseconds kDrainPoll{10};
 
@@ -39,9 +42,10 @@ struct Server::Implementation {
       : context(std::move(settings), store, std::move(token)) {}
 
   Done Listen();
-  Done Listen(const net::Address& address);
-  asio::awaitable<void> Accept(Acceptor& acceptor);
+  Result<Acceptor> Listen(const net::Address& address);
+  asio::awaitable<void> Accept(Acceptor& acceptor, void (Implementation::*admit)(Socket));
   void Admit(Socket socket);
+  void AdmitToMetrics(Socket socket);
   asio::awaitable<void> AwaitSignals();
   asio::awaitable<void> DrainAndStop();
   void Stop();
@@ -50,10 +54,11 @@ struct Server::Implementation {
   // Everything below runs on this strand.
   asio::strand<asio::io_context::executor_type> control = asio::make_strand(context.io);
   std::vector<Acceptor> acceptors;  // as many as addresses, from Listen on
+  std::optional<Acceptor> metrics_acceptor;
   asio::signal_set signals{control};
 };
 
-Done Server::Implementation::Listen(const net::Address& address) {
+Result<Acceptor> Server::Implementation::Listen(const net::Address& address) {
   auto listener = net::Listen(address);
   if (!listener) {
     return Error{Code::kIo, "listen_failed",
@@ -66,22 +71,28 @@ Done Server::Implementation::Listen(const net::Address& address) {
   if (!error) (void)listener->Release();
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return Error{Code::kIo, "listen_failed", "can't wait on " + address.Url()};
-  acceptors.push_back(std::move(acceptor));
-  return {};
+  return acceptor;
 }
 
 Done Server::Implementation::Listen() {
-  for (const net::Address& address : context.settings.listen) TRY_OK(Listen(address));
+  for (const net::Address& address : context.settings.listen) {
+    TRY(Acceptor acceptor, Listen(address));
+    acceptors.push_back(std::move(acceptor));
+  }
+  if (context.settings.metrics_port) {
+    TRY(metrics_acceptor, Listen({"127.0.0.1", *context.settings.metrics_port}));
+  }
   return {};
 }
 
-asio::awaitable<void> Server::Implementation::Accept(Acceptor& acceptor) {
+asio::awaitable<void> Server::Implementation::Accept(Acceptor& acceptor,
+                                                     void (Implementation::*admit)(Socket)) {
   while (true) {
     auto [error, socket] = co_await acceptor.async_accept(
         asio::any_io_executor(asio::make_strand(context.io)), kAsTuple);
     if (error == asio::error::operation_aborted) co_return;
     if (!error) {
-      Admit(std::move(socket));
+      (this->*admit)(std::move(socket));
       continue;
     }
     // Out of descriptors or memory: the connection waits in the queue until some are free again.
@@ -101,6 +112,14 @@ void Server::Implementation::Admit(Socket socket) {
     asio::co_spawn(executor, TurnAway(context, std::move(socket), Counted(context.turned_away)),
                    ReportException);
   }
+}
+
+void Server::Implementation::AdmitToMetrics(Socket socket) {
+  if (context.metrics_readers >= kMostMetricsReaders) return;
+  const auto executor = socket.get_executor();
+  asio::co_spawn(executor,
+                 ServeMetrics(context, std::move(socket), Counted(context.metrics_readers)),
+                 ReportException);
 }
 
 asio::awaitable<void> Server::Implementation::AwaitSignals() {
@@ -124,6 +143,7 @@ asio::awaitable<void> Server::Implementation::DrainAndStop() {
   }
   boost::system::error_code ignored;
   for (Acceptor& acceptor : acceptors) acceptor.close(ignored);
+  if (metrics_acceptor) metrics_acceptor->close(ignored);
   log::Info("drained", {{"requests_cut", context.requests.load()}});
   Stop();
 }
@@ -147,6 +167,10 @@ uint32_t Server::port() const {
   return net::BoundPort(implementation_->acceptors.front().native_handle()).value();
 }
 
+uint32_t Server::metrics_port() const {
+  return net::BoundPort(implementation_->metrics_acceptor->native_handle()).value();
+}
+
 void Server::EndOnSignals() {
   implementation_->signals.add(SIGTERM);
   implementation_->signals.add(SIGINT);
@@ -156,8 +180,14 @@ void Server::EndOnSignals() {
 void Server::Run() {
   Implementation& server = *implementation_;
   for (Acceptor& acceptor : server.acceptors) {
-    asio::co_spawn(server.control, server.Accept(acceptor), ReportException);
+    asio::co_spawn(server.control, server.Accept(acceptor, &Implementation::Admit),
+                   ReportException);
     log::Info("listening", {{"port", net::BoundPort(acceptor.native_handle()).value()}});
+  }
+  if (server.metrics_acceptor) {
+    asio::co_spawn(server.control,
+                   server.Accept(*server.metrics_acceptor, &Implementation::AdmitToMetrics),
+                   ReportException);
   }
   const unsigned count = std::clamp(std::thread::hardware_concurrency(), 2U, kMostThreads);
   std::vector<std::thread> threads;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ struct ServerSettings {
   net::Address enclave{"127.0.0.1", 8082};
   /// The one target that CONNECT may name; where it is dialled is `enclave`.
   std::string enclave_name = "enclave:8082";
+  /// Where the enclave gives its counters; absent: it isn't asked.
+  std::optional<net::Address> enclave_counters = {};
+  /// The loopback port of GET /metrics; 0 takes a free one; absent: there is none.
+  std::optional<uint16_t> metrics_port = {};
   uint32_t connections = 256;
   uint32_t header_bytes = 16 * 1024;
   /// From the first byte of a request (or the connection's start) to the end of its header.
@@ -42,6 +47,9 @@ class Server {
 
   /// The first address' port.
   uint32_t port() const;
+
+  /// The port of GET /metrics, which the settings must have asked for.
+  uint32_t metrics_port() const;
 
   /// The first SIGTERM or SIGINT drains, the second stops. Called before Run.
   void EndOnSignals();

@@ -1,15 +1,15 @@
 #include "host/proxy/tunnel.h"
 
+#include <atomic>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <optional>
-#include <vector>
 
 #include "common/base/log.h"
 #include "common/base/secret_bytes.h"
-#include "common/net/socket.h"
+#include "host/proxy/dial.h"
 
 namespace ephemeralml::proxy {
 namespace {
@@ -23,6 +23,8 @@ struct Tunnel {
   Socket client;
   Socket enclave;
   std::chrono::milliseconds idle_timeout;
+  std::atomic<uint64_t>& total_to_enclave;
+  std::atomic<uint64_t>& total_to_client;
   steady_clock::time_point last_progress = steady_clock::now();
   uint64_t bytes_to_enclave = 0;
   uint64_t bytes_to_client = 0;
@@ -47,10 +49,11 @@ void Abort(Tunnel& tunnel) {
 // Moves bytes one way until `from` ends its side, and then ends that side of `to`. What is read is
 // written before more is read, so a slow reader slows its writer. `early` was read already.
 asio::awaitable<void> Move(Tunnel& tunnel, ByteSpan early, Socket& from, Socket& to,
-                           uint64_t& moved) {
+                           uint64_t& moved, std::atomic<uint64_t>& total) {
   const auto [early_error, early_count] =
       co_await asio::async_write(to, asio::buffer(early.data(), early.size()), kAsTuple);
   moved += early_count;
+  total += early_count;
   Buffer buffer;
   while (true) {
     const auto [read_error, count] =
@@ -64,6 +67,7 @@ asio::awaitable<void> Move(Tunnel& tunnel, ByteSpan early, Socket& from, Socket&
     const auto [write_error, written] =
         co_await asio::async_write(to, asio::buffer(buffer.bytes.data(), count), kAsTuple);
     moved += written;
+    total += written;
     // `to` is gone; what it sent before may still arrive by the other direction, which then ends.
     if (write_error) co_return;
     tunnel.last_progress = steady_clock::now();
@@ -86,33 +90,6 @@ asio::awaitable<void> Watch(Tunnel& tunnel) {
   Abort(tunnel);
 }
 
-// Where the enclave may be: a name can have several addresses.
-asio::awaitable<std::vector<StreamProtocol::endpoint>> FindEnclave(const net::Address& address) {
-  std::vector<StreamProtocol::endpoint> found;
-  if (address.context) {
-    const net::ResolvedAddress resolved = net::Resolve(address).value();
-    found.emplace_back(resolved.data(), resolved.size());
-    co_return found;
-  }
-  asio::ip::tcp::resolver resolver(co_await asio::this_coro::executor);
-  const auto [error, entries] =
-      co_await resolver.async_resolve(address.host, std::to_string(address.port), kAsTuple);
-  if (error) co_return found;
-  for (const auto& entry : entries) found.emplace_back(entry.endpoint());
-  co_return found;
-}
-
-asio::awaitable<std::optional<Socket>> Dial(const Connection& connection) {
-  const ServerSettings& settings = connection.context.settings;
-  const auto endpoints = co_await FindEnclave(settings.enclave);
-  if (endpoints.empty()) co_return std::nullopt;
-  SocketStream stream(co_await asio::this_coro::executor);
-  stream.expires_after(settings.connect_timeout);
-  const auto [error, endpoint] = co_await stream.async_connect(endpoints, kAsTuple);
-  if (error) co_return std::nullopt;
-  co_return stream.release_socket();
-}
-
 void Prepare(Socket& socket) {
   boost::system::error_code ignored;  // the hypervisor's sockets have no such option
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -127,8 +104,10 @@ asio::awaitable<void> Serve(Connection& connection, Tunnel& tunnel) {
   // What the client sent right behind its request is the tunnel's already.
   const auto received = connection.received.cdata();
   const ByteSpan early(static_cast<const uint8_t*>(received.data()), received.size());
-  co_await ((Move(tunnel, early, tunnel.client, tunnel.enclave, tunnel.bytes_to_enclave) &&
-             Move(tunnel, {}, tunnel.enclave, tunnel.client, tunnel.bytes_to_client)) ||
+  co_await ((Move(tunnel, early, tunnel.client, tunnel.enclave, tunnel.bytes_to_enclave,
+                  tunnel.total_to_enclave) &&
+             Move(tunnel, {}, tunnel.enclave, tunnel.client, tunnel.bytes_to_client,
+                  tunnel.total_to_client)) ||
             Watch(tunnel));
 }
 
@@ -137,24 +116,28 @@ asio::awaitable<void> Serve(Connection& connection, Tunnel& tunnel) {
 asio::awaitable<void> ServeTunnel(Connection& connection, const Request& request) {
   connection.keep_open = false;
   if (std::string_view(request.target()) != connection.context.settings.enclave_name) {
-    co_await Send(connection, MakeRefusal("tunnel_target_forbidden"));
+    co_await Send(connection, MakeRefusal(connection, "tunnel_target_forbidden"));
     co_return;
   }
   if (connection.context.is_draining) {
-    co_await Send(connection, MakeRefusal("draining"));
+    co_await Send(connection, MakeRefusal(connection, "draining"));
     co_return;
   }
-  std::optional<Socket> enclave = co_await Dial(connection);
+  Context& context = connection.context;
+  std::optional<Socket> enclave = co_await Dial(context, context.settings.enclave);
   if (!enclave) {
     log::Warn("enclave_unreachable");
-    co_await Send(connection, MakeRefusal("enclave_unreachable"));
+    co_await Send(connection, MakeRefusal(connection, "enclave_unreachable"));
     co_return;
   }
   const bool was_sent = co_await SendBody(connection, AsBytes(kEstablished));
   if (!was_sent) co_return;
   connection.status = 200;
+  ++context.metrics.tunnels;
+  const Counted open(context.metrics.tunnels_open);
   Tunnel tunnel{connection.stream.release_socket(), *std::move(enclave),
-                connection.context.settings.tunnel_idle_timeout};
+                context.settings.tunnel_idle_timeout, context.metrics.bytes_to_enclave,
+                context.metrics.bytes_to_client};
   co_await Serve(connection, tunnel);
   connection.body_bytes_in = tunnel.bytes_to_enclave;
   connection.body_bytes_out = tunnel.bytes_to_client;
