@@ -9,6 +9,11 @@ target_compile_options(project_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
   -Wold-style-cast -Wcast-qual -Wimplicit-fallthrough -Werror
   -fstack-protector-strong -fcf-protection=full -fno-strict-aliasing)
+# The same sources make the same programs wherever they lie and whenever they are compiled: paths stand in
+# them as a compiler cache makes them, relative to the folder of the build, and no time does.
+file(RELATIVE_PATH up ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR})
+target_compile_options(project_options INTERFACE
+  -Wdate-time -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=${up} -ffile-prefix-map=${PROJECT_BINARY_DIR}/=)
 # Seen: GCC 12 reports impossible overflows inside libstdc++'s own vector and string code.
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   target_compile_options(project_options INTERFACE
@@ -36,7 +41,8 @@ endif()
 # So that what only signs mock evidence isn't linked although it shares a file with what verifies.
 target_compile_options(project_options INTERFACE -ffunction-sections)
 if(EPHEMERAL_PLATFORM STREQUAL production)
-  target_link_options(project_options INTERFACE -Wl,--gc-sections)
+  # Without what debuggers read: it names folders, and an enclave shows it to nobody.
+  target_link_options(project_options INTERFACE -Wl,--gc-sections -Wl,--strip-debug)
 endif()
 # For the few sources that ask: all others compile to the same object on either platform, once.
 string(TOUPPER "EPHEMERAL_PLATFORM_${EPHEMERAL_PLATFORM}=1" EPHEMERAL_PLATFORM_DEFINITION)
@@ -48,4 +54,9 @@ target_compile_options(test_options INTERFACE -O1)
 
 add_library(hardened_executable INTERFACE)
 target_link_options(hardened_executable INTERFACE
-  -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,ibt -Wl,-z,shstk -Wl,--as-needed)
+  -Wl,--build-id=sha1 -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,ibt -Wl,-z,shstk -Wl,--as-needed)
+
+# Archives without times and owners.
+set(CMAKE_CXX_ARCHIVE_CREATE "<CMAKE_AR> qcD <TARGET> <LINK_FLAGS> <OBJECTS>")
+set(CMAKE_CXX_ARCHIVE_APPEND "<CMAKE_AR> qD <TARGET> <LINK_FLAGS> <OBJECTS>")
+set(CMAKE_CXX_ARCHIVE_FINISH "<CMAKE_RANLIB> -D <TARGET>")

@@ -32,12 +32,14 @@ function(add_module path)
   endif()
 endfunction()
 
-# add_program(NAME SOURCES ... USES ...): an executable that we ship, hardened.
+# add_program(NAME [STATIC] SOURCES ... USES ...): an executable that we ship, hardened; STATIC: without
+# any library beside it.
 function(add_program name)
-  cmake_parse_arguments(P "" "" "SOURCES;USES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(P "STATIC" "" "SOURCES;USES;LIBRARIES" ${ARGN})
   add_executable(${name} ${P_SOURCES})
   string(REPLACE "/" "_" uses "${P_USES}")
   target_link_libraries(${name} PRIVATE project_options hardened_executable ${uses} ${P_LIBRARIES})
+  target_link_options(${name} PRIVATE $<IF:$<BOOL:${P_STATIC}>,-static-pie,-pie>)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
   install(TARGETS ${name})

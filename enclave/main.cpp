@@ -33,10 +33,12 @@ constexpr int64_t kLongestConnectionMs = 3'600'000;
 struct Options {
   std::string bind = "127.0.0.1";
   uint16_t port = 8082;
-  std::string host = "127.0.0.1:8081";
-  std::string state;
+  std::string counters;
+  std::string listen = kBuiltForMock ? "" : "vsock://any:8082";
+  std::string host = kBuiltForMock ? "127.0.0.1:8081" : "vsock://3:8081";
+  attest::PlatformSettings platform;
   std::string log = "info";
-  bool mock = true;
+  bool mock = kBuiltForMock;
   bool measure = false;
   serve::SupervisorSettings supervisor;
 };
@@ -53,18 +55,31 @@ void AddOptions(CLI::App& app, Options& options) {
   auto& supervisor = options.supervisor;
   auto& worker = supervisor.worker;
   const auto positive = CLI::Range(int64_t{1}, int64_t{1} << 40);
-  app.add_option("--bind", options.bind, "Address to listen on")->capture_default_str();
-  app.add_option("--port", options.port, "Port to listen on; 0 takes a free one")
-      ->envname("EPHEMERAL_ENCLAVE_PORT")
+  if (kBuiltForMock) {
+    app.add_option("--bind", options.bind, "Address to listen on")->capture_default_str();
+    app.add_option("--port", options.port, "Port to listen on; 0 takes a free one")
+        ->envname("EPHEMERAL_ENCLAVE_PORT")
+        ->capture_default_str();
+  }
+  app.add_option("--listen", options.listen,
+                 "Where to listen: tcp://HOST:PORT or vsock://any:PORT; beats --bind and --port")
+      ->envname("EPHEMERAL_ENCLAVE_LISTEN")
       ->capture_default_str();
-  app.add_option("--host", options.host, "Address of the host's blob store")
+  app.add_option("--counters", options.counters,
+                 "Where the sums that it counts may be read, as --listen; nowhere by default");
+  app.add_option("--host", options.host,
+                 "Address of the host's blob store: HOST:PORT, tcp://... or vsock://CID:PORT")
       ->envname("EPHEMERAL_HOST_ADDRESS")
       ->capture_default_str();
   if (kBuiltForMock) {
-    app.add_option("--state", options.state, "Folder of the development CA")
+    app.add_option("--state", options.platform.state, "Folder of the development CA")
         ->envname("EPHEMERAL_STATE")
         ->default_str(DefaultStateFolder());
   }
+#ifdef EPHEMERAL_ALLOW_DEBUG
+  app.add_flag("--allow-debug", options.platform.allow_debug,
+               "Serve in Nitro's debug mode too, in which nothing is protected");
+#endif
   app.add_option("--mock-mode", options.mock, "Must agree with what this binary was built for")
       ->envname("EPHEMERAL_MOCK_MODE");
   app.add_option("--log", options.log, "error, warn, info, debug or trace")
@@ -120,7 +135,7 @@ void AddOptions(CLI::App& app, Options& options) {
 
 Options DefaultOptions() {
   Options options;
-  options.state = DefaultStateFolder();
+  options.platform.state = DefaultStateFolder();
   options.supervisor.session_limit = 8;
   options.supervisor.queue_limit = 16;
   options.supervisor.cache_limit_bytes = uint64_t{4} << 30;
@@ -144,14 +159,23 @@ Done RunSupervisor(Options& options) {
     return Error{Code::kInvalidArgument, "platform_mismatch",
                  "EPHEMERAL_MOCK_MODE doesn't agree with what this binary was built for"};
   }
-  TRY(std::unique_ptr<attest::Attester> attester, attest::CreateAttester(options.state));
+  TRY(std::unique_ptr<attest::Attester> attester, attest::CreateAttester(options.platform));
   TRY(const net::Address host, net::Address::Parse(options.host));
   options.supervisor.fetcher.host_authority = host.Authority();
   TRY(options.supervisor.fetcher.host, net::Resolve(host));
-  TRY(UniqueFd listener, net::Listen({options.bind, options.port}));
-  TRY(const uint16_t port, net::BoundPort(listener.Get()));
+  net::Address listen{options.bind, options.port};
+  if (!options.listen.empty()) {
+    TRY(listen, net::Address::Parse(options.listen));
+  }
+  TRY(UniqueFd listener, net::Listen(listen));
+  TRY(const uint32_t port, net::BoundPort(listener.Get()));
+  serve::Listeners listeners = {std::move(listener), {}};
+  if (!options.counters.empty()) {
+    TRY(const net::Address counters, net::Address::Parse(options.counters));
+    TRY(listeners.counters, net::Listen(counters));
+  }
   log::Info("listening", {{"port", port}});
-  return serve::Supervise(options.supervisor, std::move(listener), std::move(attester));
+  return serve::Supervise(options.supervisor, std::move(listeners), std::move(attester));
 }
 
 int Report(const Done& done) {

@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/log.h"
 #include "common/base/settings.h"
@@ -28,9 +30,12 @@ constexpr rlim_t kDescriptorsBesides = 64;
 struct Settings {
   uint16_t port = 8081;
   std::string bind = "127.0.0.1";
+  std::vector<std::string> listen;
   std::string state;
   std::string token_file;
   std::string enclave = "127.0.0.1:8082";
+  std::string enclave_counters;
+  std::optional<uint16_t> metrics_port;
   std::string enclave_name = "enclave:8082";
   std::string log = "info";
   store::StoreLimits limits;
@@ -57,15 +62,25 @@ void AddPlaces(CLI::App& app, Settings& settings) {
   app.add_option("--port", settings.port, "Port to listen on; 0 takes a free one")
       ->envname("EPHEMERAL_HOST_PORT");
   app.add_option("--bind", settings.bind, "Address to listen on");
+  app.add_option("--listen", settings.listen,
+                 "Where to listen instead: tcp://HOST:PORT, vsock://any:PORT; may be repeated")
+      ->envname("EPHEMERAL_HOST_LISTEN")
+      ->delimiter(',');
   app.add_option("--state", settings.state, "Folder of the blobs and the token")
       ->envname("EPHEMERAL_STATE");
   app.add_option("--token-file", settings.token_file,
                  "File of the token that uploads need, made if missing [STATE/token]")
       ->envname("EPHEMERAL_TOKEN_FILE");
-  app.add_option("--enclave", settings.enclave, "Address at which the enclave is dialled")
+  app.add_option(
+         "--enclave", settings.enclave,
+         "Address at which the enclave is dialled: HOST:PORT, tcp://... or vsock://CID:PORT")
       ->envname("EPHEMERAL_ENCLAVE_ADDRESS");
   app.add_option("--enclave-name", settings.enclave_name,
                  "The one target that CONNECT may name, as HOST:PORT");
+  app.add_option("--metrics-port", settings.metrics_port,
+                 "Loopback port of GET /metrics; 0 takes a free one; none by default");
+  app.add_option("--enclave-counters", settings.enclave_counters,
+                 "Address at which the enclave gives its counters, for /metrics");
   app.add_option("--log", settings.log, "error, warn, info, debug or trace")
       ->envname("EPHEMERAL_LOG");
 }
@@ -99,10 +114,18 @@ void AddLimits(CLI::App& app, Settings& settings) {
 Result<proxy::ServerSettings> ToServerSettings(const Settings& settings) {
   using std::chrono::milliseconds;
   proxy::ServerSettings server;
-  server.listen = {settings.bind, settings.port};
+  server.listen.clear();
+  for (const std::string& text : settings.listen) {
+    TRY(server.listen.emplace_back(), net::Address::Parse(text));
+  }
+  if (server.listen.empty()) server.listen = {{settings.bind, settings.port}};
   TRY(server.enclave, net::Address::Parse(settings.enclave));
   TRY(const auto name, net::Address::Parse(settings.enclave_name));
   server.enclave_name = name.Authority();
+  if (!settings.enclave_counters.empty()) {
+    TRY(server.enclave_counters, net::Address::Parse(settings.enclave_counters));
+  }
+  server.metrics_port = settings.metrics_port;
   server.connections = settings.connections;
   server.header_bytes = settings.header_limit;
   server.header_timeout = milliseconds(settings.header_timeout_ms);

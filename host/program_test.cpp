@@ -125,6 +125,31 @@ class HostProgram : public ::testing::Test {
   FakeEnclave enclave_;
 };
 
+TEST_F(HostProgram, ListensOnEveryAddressThatItIsGiven) {
+  Program host(Arguments({"--listen", "tcp://127.0.0.1:0", "--listen", "[::1]:0"}), LogFile());
+  (void)host.Port();
+  const auto has_two = [&] {
+    const std::string log = host.Log();
+    return log.find(R"("listening")") != log.rfind(R"("listening")");
+  };
+  for (int i = 0; i < 6000 && !has_two(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  const std::string log = host.Log();
+  constexpr std::string_view kPort = R"("port":)";
+  const size_t second = log.rfind(kPort) + kPort.size();
+  const net::Address address{"::1", static_cast<uint32_t>(std::stoul(log.substr(second)))};
+  EXPECT_TRUE(net::Connect(net::Resolve(address).value(), net::After(2000)).has_value());
+  HttpPeer peer(host.Port());
+  EXPECT_EQ(peer.Ask(MakeRequest("GET", "/healthz")).status, 200U);
+}
+
+TEST_F(HostProgram, RefusesAnAddressThatItCannotRead) {
+  EXPECT_EQ(RunToItsEnd(Arguments({"--listen", "vsock://host:1"})), 1);
+  EXPECT_EQ(RunToItsEnd({"--state", folder_.string(), "--port", "0", "--enclave", "vsock://:1"}),
+            1);
+}
+
 TEST_F(HostProgram, MakesItsTokenOnceAndPrivately) {
   {
     Program host(Arguments(), LogFile());

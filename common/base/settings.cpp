@@ -21,12 +21,15 @@ constexpr size_t kLargestFileBytes = 1 << 20;
 constexpr std::array<std::string_view, 3> kTables = {"client", "enclave", "host"};
 
 // Every variable that any of the programs or their tests reads, sorted.
-constexpr std::array<std::string_view, 14> kVariables = {
-    "EPHEMERAL_CLIENT_PORT",  "EPHEMERAL_CONFIG",       "EPHEMERAL_ENCLAVE_ADDRESS",
-    "EPHEMERAL_ENCLAVE_NAME", "EPHEMERAL_ENCLAVE_PORT", "EPHEMERAL_HOST_ADDRESS",
-    "EPHEMERAL_HOST_PORT",    "EPHEMERAL_LOG",          "EPHEMERAL_MOCK_MODE",
-    "EPHEMERAL_MODELS",       "EPHEMERAL_STATE",        "EPHEMERAL_TEST_PRODUCTION",
-    "EPHEMERAL_TOKEN_FILE",   "EPHEMERAL_VECTORS"};
+constexpr std::array<std::string_view, 16> kVariables = {
+    "EPHEMERAL_CLIENT_PORT",     "EPHEMERAL_CONFIG",
+    "EPHEMERAL_ENCLAVE_ADDRESS", "EPHEMERAL_ENCLAVE_LISTEN",
+    "EPHEMERAL_ENCLAVE_NAME",    "EPHEMERAL_ENCLAVE_PORT",
+    "EPHEMERAL_HOST_ADDRESS",    "EPHEMERAL_HOST_LISTEN",
+    "EPHEMERAL_HOST_PORT",       "EPHEMERAL_LOG",
+    "EPHEMERAL_MOCK_MODE",       "EPHEMERAL_MODELS",
+    "EPHEMERAL_STATE",           "EPHEMERAL_TEST_PRODUCTION",
+    "EPHEMERAL_TOKEN_FILE",      "EPHEMERAL_VECTORS"};
 static_assert(std::ranges::is_sorted(kVariables));
 
 Error BadSetting(const std::string& what) {

@@ -10,6 +10,7 @@ namespace {
 enum class Type {
   kNone,
   kUnsigned,
+  kBoolean,
   kByteString,
   kText,
   kArray,
@@ -32,6 +33,10 @@ Event& AsEvent(void* context) { return *static_cast<Event*>(context); }
 template <class Number>
 void OnUnsigned(void* context, Number value) {
   AsEvent(context) = {Type::kUnsigned, value, {}};
+}
+
+void OnBoolean(void* context, bool value) {
+  AsEvent(context) = {Type::kBoolean, value ? 1U : 0U, {}};
 }
 
 template <class Number>
@@ -78,7 +83,7 @@ cbor_callbacks MakeCallbacks() {
   callbacks.float8 = &OnRefusedNumber;
   callbacks.undefined = &OnSimple<Type::kRefused>;
   callbacks.null = &OnSimple<Type::kNull>;
-  callbacks.boolean = &OnRefusedNumber;
+  callbacks.boolean = &OnBoolean;
   callbacks.indef_break = &OnSimple<Type::kBreak>;
   return callbacks;
 }
@@ -115,7 +120,7 @@ Result<CborReader::Item> CborReader::Peek() const {
     return Malformed("a byte that begins no CBOR item");
   }
   item.encoded_bytes = decoded.read;
-  // An indefinite container, null and break carry no number, and their head is one byte.
+  // An indefinite container, null, a boolean and a break have a head of one byte.
   if (item.type != Type::kRefused &&
       decoded.read != ShortestHead(item.number) + item.contents.size()) {
     return Malformed("a CBOR length or number isn't in its shortest form");
@@ -130,6 +135,13 @@ Result<uint64_t> CborReader::ReadUnsigned() {
   if (item.type != Type::kUnsigned) return Unexpected("an unsigned integer");
   Take(item);
   return item.number;
+}
+
+Result<bool> CborReader::ReadBoolean() {
+  TRY(const Item item, Peek());
+  if (item.type != Type::kBoolean) return Unexpected("true or false");
+  Take(item);
+  return item.number == 1;
 }
 
 Result<ByteSpan> CborReader::ReadByteString() {

@@ -27,6 +27,7 @@ class CborReader {
   explicit CborReader(ByteSpan bytes) : rest_(bytes) {}
 
   Result<uint64_t> ReadUnsigned();
+  Result<bool> ReadBoolean();
   Result<ByteSpan> ReadByteString();
   /// As ReadByteString; empty for null.
   Result<std::optional<ByteSpan>> ReadByteStringOrNull();

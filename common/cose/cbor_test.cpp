@@ -35,6 +35,24 @@ TEST(Cbor, RoundTripsStrings) {
   }
 }
 
+TEST(Cbor, RoundTripsBooleans) {
+  const Bytes bytes = CborWriter().Boolean(true).Boolean(false).Finish();
+  EXPECT_EQ(ToHex(bytes), "f5f4");
+  CborReader reader(bytes);
+  EXPECT_TRUE(reader.ReadBoolean().value());
+  EXPECT_FALSE(reader.ReadBoolean().value());
+  EXPECT_TRUE(reader.ExpectEnd());
+}
+
+TEST(Cbor, RefusesWhatIsNoBoolean) {
+  for (const char* hex : {"00", "01", "40", "60", "80", "a0", "f6", "f7", "f94000", "ff"}) {
+    const Bytes bytes = Hex(hex);
+    EXPECT_EQ(CborReader(bytes).ReadBoolean().error().reason, "cbor_type_unexpected") << hex;
+  }
+  const Bytes longer = Hex("f815");  // RFC 8949 §3.3: not well-formed
+  EXPECT_EQ(CborReader(longer).ReadBoolean().error().reason, "cbor_malformed");
+}
+
 TEST(Cbor, RefusesNumbersAndLengthsInALongerFormThanNeeded) {
   for (const char* hex : {"1817", "1900ff", "1a0000ffff", "1b00000000ffffffff"}) {
     EXPECT_EQ(ReasonForUnsigned(hex), "cbor_malformed") << hex;

@@ -53,6 +53,10 @@ CborWriter& CborWriter::Break() { return Append(&cbor_encode_break); }
 
 CborWriter& CborWriter::Null() { return Append(&cbor_encode_null); }
 
+CborWriter& CborWriter::Boolean(bool value) {
+  return Append([value](uint8_t* out, size_t size) { return cbor_encode_bool(value, out, size); });
+}
+
 CborWriter& CborWriter::Tag(uint64_t tag) {
   return Append([tag](uint8_t* out, size_t size) { return cbor_encode_tag(tag, out, size); });
 }

@@ -16,6 +16,7 @@ class CborWriter {
   CborWriter& IndefiniteMap();
   CborWriter& Break();
   CborWriter& Null();
+  CborWriter& Boolean(bool value);
   CborWriter& Tag(uint64_t tag);
 
   /// What was written; the writer is empty afterwards.

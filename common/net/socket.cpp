@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -39,6 +40,22 @@ const sockaddr* AsSocketAddress(const ResolvedAddress& address) {
   return reinterpret_cast<const sockaddr*>(address.data());
 }
 
+template <class SocketAddress>
+ResolvedAddress ToBytes(const SocketAddress& address) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&address);
+  return ResolvedAddress(bytes, bytes + sizeof address);
+}
+
+ResolvedAddress VsockAddress(const Address& address) {
+  static_assert(kAnyContext == VMADDR_CID_ANY);
+  sockaddr_vm resolved = {};
+  resolved.svm_family = AF_VSOCK;
+  resolved.svm_cid = *address.context;
+  resolved.svm_port = address.port;
+  return ToBytes(resolved);
+}
+
+// Of TCP; a hypervisor's sockets never wait for more.
 void SendSmallWritesAtOnce(int fd) {
   const int on = 1;
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -51,6 +68,7 @@ Deadline After(int64_t milliseconds) {
 }
 
 Result<ResolvedAddress> Resolve(const Address& address) {
+  if (address.context) return VsockAddress(address);
   addrinfo hints = {};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;
@@ -93,16 +111,21 @@ Result<UniqueFd> Listen(const Address& address) {
   if (!fd.IsOpen() || setsockopt(fd.Get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       bind(fd.Get(), at, static_cast<socklen_t>(resolved.size())) != 0 ||
       listen(fd.Get(), kBacklog) != 0) {
-    return ErrnoError("listen_failed", "can't listen on " + address.Authority());
+    return ErrnoError("listen_failed", "can't listen on " + address.Url());
   }
   return fd;
 }
 
-Result<uint16_t> BoundPort(int listener) {
+int FamilyOf(const ResolvedAddress& address) { return AsSocketAddress(address)->sa_family; }
+
+Result<uint32_t> BoundPort(int listener) {
   sockaddr_storage storage = {};
   socklen_t size = sizeof storage;
   if (getsockname(listener, reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
     return ErrnoError("listen_failed", "can't read the listening port");
+  }
+  if (storage.ss_family == AF_VSOCK) {
+    return reinterpret_cast<const sockaddr_vm*>(&storage)->svm_port;
   }
   if (storage.ss_family == AF_INET6) {
     return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);

@@ -1,6 +1,7 @@
 #pragma once
-// Stream sockets with deadlines: every wait ends. Used by both ends and by the enclave's fetcher;
-// what arrives is hostile, but nothing here looks at it.
+// Stream sockets with deadlines, over TCP and between virtual machines (AF_VSOCK): every wait ends.
+// Used by both ends and by the enclave's fetcher; what arrives is hostile, but nothing here looks
+// at it.
 
 #include <chrono>
 #include <vector>
@@ -22,6 +23,9 @@ using ResolvedAddress = std::vector<uint8_t>;
 /// Errors: kIo `address_unresolved`.
 Result<ResolvedAddress> Resolve(const Address& address);
 
+/// AF_INET, AF_INET6 or AF_VSOCK.
+int FamilyOf(const ResolvedAddress& address);
+
 /// Connects. The socket is non-blocking, closes on exec and sends small writes at once.
 /// Errors: kIo `connection_refused`, `deadline_exceeded`.
 Result<UniqueFd> Connect(const ResolvedAddress& address, Deadline deadline);
@@ -30,7 +34,7 @@ Result<UniqueFd> Connect(const ResolvedAddress& address, Deadline deadline);
 Result<UniqueFd> Listen(const Address& address);
 
 /// The port of a listening socket.
-Result<uint16_t> BoundPort(int listener);
+Result<uint32_t> BoundPort(int listener);
 
 /// Waits until the socket can be read (or written). Errors: kIo `deadline_exceeded`.
 Done WaitReadable(int fd, Deadline deadline);

@@ -19,9 +19,16 @@ class Attester {
   virtual Result<Bytes> Attest(ByteSpan public_key, ByteSpan nonce, ByteSpan user_data) = 0;
 };
 
-/// The build's own platform. `state` is the folder of the development CA; production ignores it.
-/// Errors: kIo `platform_unavailable`.
-Result<std::unique_ptr<Attester>> CreateAttester(const std::filesystem::path& state);
+struct PlatformSettings {
+  std::filesystem::path state;  ///< mock: the folder of the development CA
+  bool allow_debug = false;     ///< production: serves although the hypervisor can look inside
+};
+
+/// The build's own platform, once it was found fit to serve on. Production gives the security
+/// module's entropy to the kernel first: call this before anything draws a key.
+/// Errors: kIo `platform_unavailable`; production: those of RequireNoMockSettings, RequireReadOnly,
+/// GatherEntropy, CreditEntropy and SecureRegisters.
+Result<std::unique_ptr<Attester>> CreateAttester(const PlatformSettings& settings);
 
 /// Writes this enclave's measurements as a policy file's measurement set (TOML).
 Done PrintMeasurements(std::ostream& out);

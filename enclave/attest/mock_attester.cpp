@@ -124,13 +124,13 @@ Result<Bytes> MockAttester::Attest(ByteSpan public_key, ByteSpan nonce, ByteSpan
                            cose::Sign1Form::kUntagged);
 }
 
-Result<std::unique_ptr<Attester>> CreateAttester(const std::filesystem::path& state) {
+Result<std::unique_ptr<Attester>> CreateAttester(const PlatformSettings& settings) {
   const auto clock = [] {
     return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   };
   // The form of current Nitro documents.
   TRY(std::unique_ptr<Attester> attester,
-      MockAttester::Create(state, clock, cose::MapForm::kIndefinite));
+      MockAttester::Create(settings.state, clock, cose::MapForm::kIndefinite));
   return attester;
 }
 

@@ -32,6 +32,7 @@ Result<int> BlobCache::Insert(const FetchOrder& order, UniqueFd memory) {
     log::Info("blob_evicted", {{"bytes", entries_.back().order.sealed_bytes}});
     bytes_ -= entries_.back().order.sealed_bytes;
     entries_.pop_back();
+    ++evicted_;
   }
   bytes_ += order.sealed_bytes;
   entries_.push_front({order, std::move(memory)});

@@ -30,6 +30,8 @@ class BlobCache {
   void Drop(const wire::BlobId& id);
 
   uint64_t bytes() const { return bytes_; }
+  /// How many blobs were dropped for others' sake.
+  uint64_t evicted() const { return evicted_; }
 
  private:
   struct Entry {
@@ -39,6 +41,7 @@ class BlobCache {
 
   uint64_t limit_bytes_;
   uint64_t bytes_ = 0;
+  uint64_t evicted_ = 0;
   std::list<Entry> entries_;  // the most recently used first
 };
 

@@ -129,12 +129,11 @@ Done ConfineWorker() {
   return Load(filter, AllowCommon(filter));
 }
 
-Done ConfineFetcher() {
+Done ConfineFetcher(int family) {
   const Filter filter(seccomp_init(kForbidden), &seccomp_release);
   if (filter == nullptr) return Failed();
-  return Load(filter, AllowCommon(filter) && AllowStreamSocket(filter, AF_INET) &&
-                          AllowStreamSocket(filter, AF_INET6) &&
-                          AllowStreamSocket(filter, AF_VSOCK) &&
+  return Load(filter, AllowCommon(filter) &&
+                          AllowStreamSocket(filter, static_cast<uint64_t>(family)) &&
                           Allow(filter, {SCMP_SYS(connect), SCMP_SYS(setsockopt),
                                          SCMP_SYS(memfd_create), SCMP_SYS(ftruncate)}));
 }

@@ -12,8 +12,9 @@ Done LeaveNoTraces();
 /// A forbidden system call ends the process. Errors: kInternal `confinement_failed`.
 Done ConfineWorker();
 
-/// For the fetcher: as a worker, but it may make memory files and connect stream sockets.
-Done ConfineFetcher();
+/// For the fetcher: as a worker, but it may make memory files and connect stream sockets of one
+/// address family, the host's: AF_INET, AF_INET6 or AF_VSOCK.
+Done ConfineFetcher(int family);
 
 /// Overwrites the calling thread's stack below the caller's frame, where finished calls left their
 /// locals.

@@ -54,6 +54,8 @@ bool MayDo(Done (*confine)(), Deed deed) {
   return WIFEXITED(status) && WEXITSTATUS(status) == kDone;
 }
 
+Done ConfineTcpFetcher() { return ConfineFetcher(AF_INET); }
+
 struct Case {
   const char* name;
   Deed deed;
@@ -132,8 +134,19 @@ TEST(ConfineWorker, KillsForForbiddenCalls) {
 
 TEST(ConfineFetcher, KillsForForbiddenCalls) {
   for (const Case& each : kForbiddenToAll) {
-    EXPECT_TRUE(IsKilledFor(ConfineFetcher, each.deed)) << each.name;
+    EXPECT_TRUE(IsKilledFor(ConfineTcpFetcher, each.deed)) << each.name;
   }
+}
+
+TEST(ConfineFetcher, KillsForSocketsOfAnotherFamilyThanTheHosts) {
+  const auto tcp = [] { (void)socket(AF_INET, SOCK_STREAM, 0); };
+  const auto tcp_over_ipv6 = [] { (void)socket(AF_INET6, SOCK_STREAM, 0); };
+  const auto vsock = [] { (void)socket(AF_VSOCK, SOCK_STREAM, 0); };
+  const auto confine_vsock_fetcher = [] { return ConfineFetcher(AF_VSOCK); };
+  EXPECT_TRUE(IsKilledFor(ConfineTcpFetcher, tcp_over_ipv6));
+  EXPECT_TRUE(IsKilledFor(ConfineTcpFetcher, vsock));
+  EXPECT_TRUE(IsKilledFor(confine_vsock_fetcher, tcp));
+  EXPECT_TRUE(IsKilledFor(confine_vsock_fetcher, tcp_over_ipv6));
 }
 
 TEST(ConfineWorker, KillsForTheCallsOfThreadsThatRanBefore) {
@@ -163,8 +176,9 @@ TEST(ConfineWorker, LetsAWorkerWork) {
 }
 
 TEST(ConfineFetcher, LetsAFetcherFetch) {
-  for (const Case& each : kAllowedToAll) EXPECT_TRUE(MayDo(ConfineFetcher, each.deed)) << each.name;
-  EXPECT_TRUE(MayDo(ConfineFetcher, [] {
+  for (const Case& each : kAllowedToAll)
+    EXPECT_TRUE(MayDo(ConfineTcpFetcher, each.deed)) << each.name;
+  EXPECT_TRUE(MayDo(ConfineTcpFetcher, [] {
     if (socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) < 0) _exit(1);
     const int memory = memfd_create("test", MFD_CLOEXEC);
     if (memory < 0 || ftruncate(memory, 4096) != 0) _exit(2);

@@ -109,7 +109,7 @@ int RunFetcher(UniqueFd control) {
       ExpectControl(control.Get(), ControlKind::kConfigure, net::After(kStartTimeoutMs));
   if (!configured) return 1;
   const auto settings = FetcherSettings::Decode(configured->body);
-  if (!settings || !LeaveNoTraces() || !ConfineFetcher()) return 1;
+  if (!settings || !LeaveNoTraces() || !ConfineFetcher(net::FamilyOf(settings->host))) return 1;
   for (;;) {
     const auto ordered = ExpectControl(control.Get(), ControlKind::kFetch, net::Deadline::max());
     if (!ordered) return 0;

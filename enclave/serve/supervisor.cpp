@@ -1,3 +1,5 @@
+// Long because one loop sees to every event of the supervisor, and its state is one.
+
 #include "enclave/serve/supervisor.h"
 
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include "common/channel/binding.h"
 #include "enclave/serve/blob_cache.h"
 #include "enclave/serve/control.h"
+#include "enclave/serve/counters.h"
 #include "enclave/serve/process.h"
 #include "enclave/serve/waiting_line.h"
 #include "enclave/serve/worker_conduct.h"
@@ -45,10 +48,11 @@ struct Worker {
 
 class Supervisor {
  public:
-  Supervisor(const SupervisorSettings& settings, UniqueFd listener,
+  Supervisor(const SupervisorSettings& settings, Listeners listeners,
              std::unique_ptr<attest::Attester> attester)
       : settings_(settings),
-        listener_(std::move(listener)),
+        listener_(std::move(listeners.clients)),
+        counters_listener_(std::move(listeners.counters)),
         attester_(std::move(attester)),
         cache_(settings.cache_limit_bytes),
         waiting_(settings.queue_limit) {}
@@ -76,6 +80,7 @@ class Supervisor {
   void FinishFetch(FetchOutcome outcome, int memory);
   void Accept();
   void SeatWaiting();
+  void Count();
   bool MayAccept();
   std::list<Worker>::iterator Spare();
   void Kill(Worker& worker, const Error& error);
@@ -83,6 +88,8 @@ class Supervisor {
 
   const SupervisorSettings& settings_;
   UniqueFd listener_;
+  UniqueFd counters_listener_;
+  Counters counters_;
   std::unique_ptr<attest::Attester> attester_;
   BlobCache cache_;
   WaitingLine waiting_;
@@ -136,11 +143,12 @@ std::list<Worker>::iterator Supervisor::Spare() {
   });
 }
 
-// Signals, fetcher, listener, then the workers in their order.
+// Signals, fetcher, clients, readers of counters, then the workers in their order.
 std::vector<pollfd> Supervisor::PollSet() {
   std::vector<pollfd> set = {{signals_.Get(), POLLIN, 0},
                              {fetcher_.control.Get(), POLLIN, 0},
-                             {listener_.Get(), POLLIN, 0}};
+                             {listener_.Get(), POLLIN, 0},
+                             {counters_listener_.Get(), POLLIN, 0}};
   for (const Worker& worker : workers_) set.push_back({worker.process.control.Get(), POLLIN, 0});
   return set;
 }
@@ -185,11 +193,12 @@ void Supervisor::EndChildren() {
 Done Supervisor::Handle(const std::vector<pollfd>& ready) {
   // Before the signals: a child's last words come before its end.
   auto worker = workers_.begin();
-  for (size_t i = 3; i < ready.size(); ++i, ++worker) {
+  for (size_t i = 4; i < ready.size(); ++i, ++worker) {
     if (ready[i].revents != 0) HandleWorker(*worker);
   }
   if (ready[1].revents != 0) HandleFetcher();
   if (ready[2].revents != 0) Accept();
+  if (ready[3].revents != 0) Count();
   if (ready[0].revents != 0) HandleSignals();
   TRY_OK(Reap());
   SeatWaiting();
@@ -216,6 +225,7 @@ void Supervisor::HandleSignals() {
 Done Supervisor::Reap() {
   int status = 0;
   for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    counters_.NoteEnd(status);
     if (pid == fetcher_.pid) {
       log::Warn("fetcher_ended", {{"status", status}});
       TRY_OK(StartFetcher());
@@ -254,12 +264,19 @@ void Supervisor::SeatWaiting() {
   if (!connection.IsOpen()) return;
   const auto spare = Spare();
   spare->conduct.GaveConnection();
+  ++counters_.sessions_total;
   spare_due_ = net::After(kSpareDelayMs);
   log::Info("session_started", {{"sessions", Sessions()}});
   const Done given =
       SendControl(spare->process.control.Get(), ControlKind::kConnection, {}, connection.Get());
   if (!given) return Kill(*spare, given.error());
   spare->connection = std::move(connection);
+}
+
+void Supervisor::Count() {
+  counters_.sessions = Sessions();
+  counters_.blobs_evicted_total = cache_.evicted();
+  AnswerWithCounters(counters_listener_.Get(), counters_);
 }
 
 void Supervisor::Kill(Worker& worker, const Error& error) {
@@ -292,6 +309,7 @@ Done Supervisor::Obey(Worker& worker, const ControlMessage& message) {
       return AcceptFetch(worker, message.body);
     case ControlKind::kDropBlob:
       log::Warn("blob_failed_a_tag");
+      ++counters_.tags_failed_total;
       cache_.Drop(worker.order->id);
       return {};
     default:
@@ -309,7 +327,10 @@ Done Supervisor::Attest(Worker& worker, ByteSpan body) {
     return Error{Code::kUntrusted, "worker_broke_protocol", "a worker's key is too large"};
   }
   Result<Bytes> document = attester_->Attest(public_key, nonce, user_data);
-  if (!document) log::Failure("attestation_failed", {{"reason", document.error()}});
+  if (!document) {
+    log::Failure("attestation_failed", {{"reason", document.error()}});
+    ++counters_.attestations_failed_total;
+  }
   spare_due_.reset();
   return SendControl(worker.process.control.Get(), ControlKind::kEvidence,
                      document ? *document : Bytes());
@@ -385,9 +406,9 @@ void Supervisor::FinishFetch(FetchOutcome outcome, int memory) {
 
 }  // namespace
 
-Done Supervise(const SupervisorSettings& settings, UniqueFd listener,
+Done Supervise(const SupervisorSettings& settings, Listeners listeners,
                std::unique_ptr<attest::Attester> attester) {
-  return Supervisor(settings, std::move(listener), std::move(attester)).Run();
+  return Supervisor(settings, std::move(listeners), std::move(attester)).Run();
 }
 
 }  // namespace ephemeralml::serve

@@ -21,10 +21,16 @@ struct SupervisorSettings {
   int64_t drain_timeout_ms = 0;
 };
 
-/// Serves connections from `listener` until SIGTERM or SIGINT, then lets sessions end for the drain
-/// timeout; a second signal ends them at once. SIGTERM, SIGINT and SIGCHLD must be blocked.
+/// Where the supervisor is reached. Without `counters` it tells nobody what it counts.
+struct Listeners {
+  UniqueFd clients;
+  UniqueFd counters;
+};
+
+/// Serves connections from `listeners` until SIGTERM or SIGINT, then lets sessions end for the
+/// drain timeout; a second signal ends them at once. SIGTERM, SIGINT and SIGCHLD must be blocked.
 /// Errors: kIo `process_start_failed`, kInternal `workers_fail`.
-Done Supervise(const SupervisorSettings& settings, UniqueFd listener,
+Done Supervise(const SupervisorSettings& settings, Listeners listeners,
                std::unique_ptr<attest::Attester> attester);
 
 }  // namespace ephemeralml::serve

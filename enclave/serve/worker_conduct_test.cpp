@@ -71,7 +71,7 @@ class Connection {
  public:
   explicit Connection(size_t bytes) {
     const UniqueFd listener = net::Listen({"127.0.0.1", 0}).value();
-    const uint16_t port = net::BoundPort(listener.Get()).value();
+    const uint32_t port = net::BoundPort(listener.Get()).value();
     client_ = net::Connect(net::Resolve({"127.0.0.1", port}).value(), net::After(5000)).value();
     server_ = UniqueFd(accept(listener.Get(), nullptr, nullptr));
     CHECK(net::SendAll(client_.Get(), Bytes(bytes, 1), net::After(5000)));

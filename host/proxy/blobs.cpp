@@ -24,7 +24,7 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // The peer's fault or ours: only ours is worth a line of its own.
 asio::awaitable<void> Refuse(Connection& connection, const Error& error) {
   if (error.code == Code::kIo) log::Failure("storage_failed", {{"reason", error}});
-  co_await Send(connection, MakeRefusal(error.reason));
+  co_await Send(connection, MakeRefusal(connection, error.reason));
 }
 
 bool IsAuthorized(const Connection& connection, const Request& request) {
@@ -34,7 +34,7 @@ bool IsAuthorized(const Connection& connection, const Request& request) {
 }
 
 asio::awaitable<void> RefuseUnauthorized(Connection& connection) {
-  Response response = MakeRefusal("token_required");
+  Response response = MakeRefusal(connection, "token_required");
   response.set(http::field::www_authenticate, "Bearer realm=\"blobs\"");
   co_await Send(connection, std::move(response));
 }
@@ -107,7 +107,7 @@ asio::awaitable<void> Put(Connection& connection, const Request& request,
   const bool stays_open = connection.keep_open;
   connection.keep_open = false;  // until the body was read to its end
   if (connection.context.is_draining) {
-    co_await Send(connection, MakeRefusal("draining"));
+    co_await Send(connection, MakeRefusal(connection, "draining"));
     co_return;
   }
   if (!IsAuthorized(connection, request)) {
@@ -115,7 +115,7 @@ asio::awaitable<void> Put(Connection& connection, const Request& request,
     co_return;
   }
   if (!length) {
-    co_await Send(connection, MakeRefusal("length_required"));
+    co_await Send(connection, MakeRefusal(connection, "length_required"));
     co_return;
   }
   Context& context = connection.context;
@@ -195,7 +195,7 @@ asio::awaitable<void> Get(Connection& connection, const Request& request, store:
   const uint64_t size = (*reader)->size_bytes();
   const auto range = RequestedRange(request, size);
   if (!range) {
-    Response response = MakeRefusal(range.error().reason);
+    Response response = MakeRefusal(connection, range.error().reason);
     response.set(http::field::content_range, fmt::format("bytes */{}", size));
     co_await Send(connection, std::move(response));
     co_return;

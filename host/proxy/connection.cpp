@@ -36,7 +36,8 @@ void Complete(Connection& connection, Response& response) {
 
 }  // namespace
 
-Response MakeRefusal(std::string_view reason) {
+Response MakeRefusal(Connection& connection, std::string_view reason) {
+  connection.context.metrics.CountRefusal(reason);
   const Refusal& refusal = FindRefusal(reason);
   Response response;
   response.result(refusal.status);
@@ -76,7 +77,7 @@ asio::awaitable<bool> SendBody(Connection& connection, ByteSpan bytes) {
 
 asio::awaitable<void> CloseGently(Connection& connection) {
   boost::system::error_code ignored;
-  connection.stream.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+  connection.stream.socket().shutdown(Socket::shutdown_send, ignored);
   connection.stream.expires_after(kLastReadTimeout);
   std::array<uint8_t, 4096> unwanted;
   for (uint64_t total = 0; total < kMostBytesIgnored;) {

@@ -2,9 +2,9 @@
 // One client's connection and how answers go out on it. Private to this module.
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -14,19 +14,22 @@
 namespace ephemeralml::proxy {
 
 namespace http = boost::beast::http;
-using Tcp = asio::ip::tcp;
+// TCP, or the hypervisor's sockets.
+using StreamProtocol = asio::generic::stream_protocol;
+using Socket = StreamProtocol::socket;
+using SocketStream = boost::beast::basic_stream<StreamProtocol>;
 using Request = http::request<http::empty_body>;
 using Response = http::response<http::string_body>;
 
 /// Threads: its strand's.
 struct Connection {
-  Connection(Context& server_context, Tcp::socket socket)
+  Connection(Context& server_context, Socket socket)
       : context(server_context),
         stream(std::move(socket)),
         received(server_context.settings.header_bytes) {}
 
   Context& context;
-  boost::beast::tcp_stream stream;
+  SocketStream stream;
   boost::beast::flat_buffer received;  // and not consumed yet
 
   // Of the request that is being served:
@@ -37,8 +40,8 @@ struct Connection {
   uint64_t body_bytes_out = 0;
 };
 
-/// The answer that refuses a request for an error's reason.
-Response MakeRefusal(std::string_view reason);
+/// The answer that refuses a request for an error's reason; counts it.
+Response MakeRefusal(Connection& connection, std::string_view reason);
 
 /// Sends an answer, to HEAD without its body. A peer that doesn't take it in time is cut.
 asio::awaitable<void> Send(Connection& connection, Response response);

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "host/proxy/metrics.h"
 #include "host/proxy/server.h"
 
 namespace ephemeralml::proxy {
@@ -35,7 +36,9 @@ struct Context {
   std::atomic<bool> is_draining = false;
   std::atomic<uint32_t> connections = 0;
   std::atomic<uint32_t> turned_away = 0;
+  std::atomic<uint32_t> metrics_readers = 0;
   std::atomic<uint32_t> requests = 0;  // under way, tunnels included
+  Metrics metrics;
   asio::io_context io;
   asio::thread_pool disk{kDiskThreads};
 };

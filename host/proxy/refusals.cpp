@@ -51,4 +51,6 @@ const Refusal& FindRefusal(std::string_view reason) {
   return FindRefusal("internal");
 }
 
+std::span<const Refusal> Refusals() { return kRefusals; }
+
 }  // namespace ephemeralml::proxy

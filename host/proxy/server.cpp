@@ -2,25 +2,31 @@
 
 #include <algorithm>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <csignal>
 #include <exception>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "common/base/log.h"
+#include "common/net/socket.h"
+#include "host/proxy/metrics_page.h"
 #include "host/proxy/session.h"
 
 namespace ephemeralml::proxy {
 namespace {
 
 using std::chrono::steady_clock;
+using Acceptor = asio::basic_socket_acceptor<StreamProtocol>;
 
 constexpr unsigned kMostThreads = 4;
-constexpr uint32_t kMostTurnedAway = 64;  // at once; more are cut without a word
+constexpr uint32_t kMostTurnedAway = 64;     // at once; more are cut without a word
+constexpr uint32_t kMostMetricsReaders = 4;  // at once
 constexpr std::chrono::milliseconds kAcceptPause{50};
 constexpr std::chrono::milliseconds kDrainPoll{10};
 
@@ -36,8 +42,10 @@ struct Server::Implementation {
       : context(std::move(settings), store, std::move(token)) {}
 
   Done Listen();
-  asio::awaitable<void> Accept();
-  void Admit(Tcp::socket socket);
+  Result<Acceptor> Listen(const net::Address& address);
+  asio::awaitable<void> Accept(Acceptor& acceptor, void (Implementation::*admit)(Socket));
+  void Admit(Socket socket);
+  void AdmitToMetrics(Socket socket);
   asio::awaitable<void> AwaitSignals();
   asio::awaitable<void> DrainAndStop();
   void Stop();
@@ -45,33 +53,46 @@ struct Server::Implementation {
   Context context;
   // Everything below runs on this strand.
   asio::strand<asio::io_context::executor_type> control = asio::make_strand(context.io);
-  Tcp::acceptor acceptor{control};
+  std::vector<Acceptor> acceptors;  // as many as addresses, from Listen on
+  std::optional<Acceptor> metrics_acceptor;
   asio::signal_set signals{control};
 };
 
-Done Server::Implementation::Listen() {
-  const net::Address& address = context.settings.listen;
+Result<Acceptor> Server::Implementation::Listen(const net::Address& address) {
+  auto listener = net::Listen(address);
+  if (!listener) {
+    return Error{Code::kIo, "listen_failed",
+                 listener.error().what + "; is another host running there?"};
+  }
+  TRY(const net::ResolvedAddress resolved, net::Resolve(address));
+  Acceptor acceptor(control);
   boost::system::error_code error;
-  Tcp::resolver resolver(context.io);
-  const auto endpoints =
-      resolver.resolve(address.host, std::to_string(address.port), Tcp::resolver::passive, error);
-  if (!error) acceptor.open(endpoints.begin()->endpoint().protocol(), error);
-  if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) acceptor.bind(endpoints.begin()->endpoint(), error);
+  acceptor.assign(StreamProtocol(net::FamilyOf(resolved), 0), listener->Get(), error);
+  if (!error) (void)listener->Release();
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (!error) return {};
-  return Error{Code::kIo, "listen_failed",
-               "can't listen on " + address.Authority() + ": " + error.message() +
-                   "; is another host running there?"};
+  if (error) return Error{Code::kIo, "listen_failed", "can't wait on " + address.Url()};
+  return acceptor;
 }
 
-asio::awaitable<void> Server::Implementation::Accept() {
+Done Server::Implementation::Listen() {
+  for (const net::Address& address : context.settings.listen) {
+    TRY(Acceptor acceptor, Listen(address));
+    acceptors.push_back(std::move(acceptor));
+  }
+  if (context.settings.metrics_port) {
+    TRY(metrics_acceptor, Listen({"127.0.0.1", *context.settings.metrics_port}));
+  }
+  return {};
+}
+
+asio::awaitable<void> Server::Implementation::Accept(Acceptor& acceptor,
+                                                     void (Implementation::*admit)(Socket)) {
   while (true) {
     auto [error, socket] = co_await acceptor.async_accept(
         asio::any_io_executor(asio::make_strand(context.io)), kAsTuple);
     if (error == asio::error::operation_aborted) co_return;
     if (!error) {
-      Admit(std::move(socket));
+      (this->*admit)(std::move(socket));
       continue;
     }
     // Out of descriptors or memory: the connection waits in the queue until some are free again.
@@ -81,7 +102,7 @@ asio::awaitable<void> Server::Implementation::Accept() {
   }
 }
 
-void Server::Implementation::Admit(Tcp::socket socket) {
+void Server::Implementation::Admit(Socket socket) {
   const auto executor = socket.get_executor();
   if (context.connections < context.settings.connections) {
     asio::co_spawn(executor,
@@ -91,6 +112,14 @@ void Server::Implementation::Admit(Tcp::socket socket) {
     asio::co_spawn(executor, TurnAway(context, std::move(socket), Counted(context.turned_away)),
                    ReportException);
   }
+}
+
+void Server::Implementation::AdmitToMetrics(Socket socket) {
+  if (context.metrics_readers >= kMostMetricsReaders) return;
+  const auto executor = socket.get_executor();
+  asio::co_spawn(executor,
+                 ServeMetrics(context, std::move(socket), Counted(context.metrics_readers)),
+                 ReportException);
 }
 
 asio::awaitable<void> Server::Implementation::AwaitSignals() {
@@ -113,7 +142,8 @@ asio::awaitable<void> Server::Implementation::DrainAndStop() {
     (void)co_await timer.async_wait(kAsTuple);
   }
   boost::system::error_code ignored;
-  acceptor.close(ignored);
+  for (Acceptor& acceptor : acceptors) acceptor.close(ignored);
+  if (metrics_acceptor) metrics_acceptor->close(ignored);
   log::Info("drained", {{"requests_cut", context.requests.load()}});
   Stop();
 }
@@ -133,7 +163,13 @@ Result<std::unique_ptr<Server>> Server::Create(ServerSettings settings, store::B
   return std::unique_ptr<Server>(new Server(std::move(implementation)));
 }
 
-uint16_t Server::port() const { return implementation_->acceptor.local_endpoint().port(); }
+uint32_t Server::port() const {
+  return net::BoundPort(implementation_->acceptors.front().native_handle()).value();
+}
+
+uint32_t Server::metrics_port() const {
+  return net::BoundPort(implementation_->metrics_acceptor->native_handle()).value();
+}
 
 void Server::EndOnSignals() {
   implementation_->signals.add(SIGTERM);
@@ -143,8 +179,16 @@ void Server::EndOnSignals() {
 
 void Server::Run() {
   Implementation& server = *implementation_;
-  asio::co_spawn(server.control, server.Accept(), ReportException);
-  log::Info("listening", {{"port", port()}});
+  for (Acceptor& acceptor : server.acceptors) {
+    asio::co_spawn(server.control, server.Accept(acceptor, &Implementation::Admit),
+                   ReportException);
+    log::Info("listening", {{"port", net::BoundPort(acceptor.native_handle()).value()}});
+  }
+  if (server.metrics_acceptor) {
+    asio::co_spawn(server.control,
+                   server.Accept(*server.metrics_acceptor, &Implementation::AdmitToMetrics),
+                   ReportException);
+  }
   const unsigned count = std::clamp(std::thread::hardware_concurrency(), 2U, kMostThreads);
   std::vector<std::thread> threads;
   for (unsigned i = 1; i < count; ++i) threads.emplace_back([&server] { server.context.io.run(); });

@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/net/address.h"
 #include "host/proxy/token.h"
@@ -13,10 +15,15 @@
 namespace ephemeralml::proxy {
 
 struct ServerSettings {
-  net::Address listen{"127.0.0.1", 8081};  ///< port 0 takes a free one
+  /// One or more, all alike; TCP port 0 takes a free one.
+  std::vector<net::Address> listen{{"127.0.0.1", 8081}};
   net::Address enclave{"127.0.0.1", 8082};
   /// The one target that CONNECT may name; where it is dialled is `enclave`.
   std::string enclave_name = "enclave:8082";
+  /// Where the enclave gives its counters; absent: it isn't asked.
+  std::optional<net::Address> enclave_counters = {};
+  /// The loopback port of GET /metrics; 0 takes a free one; absent: there is none.
+  std::optional<uint16_t> metrics_port = {};
   uint32_t connections = 256;
   uint32_t header_bytes = 16 * 1024;
   /// From the first byte of a request (or the connection's start) to the end of its header.
@@ -38,7 +45,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  uint16_t port() const;
+  /// The first address' port.
+  uint32_t port() const;
+
+  /// The port of GET /metrics, which the settings must have asked for.
+  uint32_t metrics_port() const;
 
   /// The first SIGTERM or SIGINT drains, the second stops. Called before Run.
   void EndOnSignals();

@@ -45,10 +45,10 @@ TEST_F(ServerTest, SaysWhyItCannotListen) {
   const RunningServer other({}, {});
   const auto store = store::BlobStore::Open(other.folder() / "second", {}).value();
   ServerSettings settings;
-  settings.listen.port = enclave_.port();  // taken
+  settings.listen.front().port = enclave_.port();  // taken
   const auto token = [] { return Token::Parse(AsBytes(std::string(64, 'a'))).value(); };
   EXPECT_EQ(Server::Create(settings, *store, token()).error().reason, "listen_failed");
-  settings.listen = {"no-such-host.invalid", 0};
+  settings.listen = {{"no-such-host.invalid", 0}};
   EXPECT_EQ(Server::Create(settings, *store, token()).error().reason, "listen_failed");
 }
 

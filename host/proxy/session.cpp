@@ -1,5 +1,6 @@
 #include "host/proxy/session.h"
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -68,7 +69,7 @@ asio::awaitable<bool> ReceiveHeader(Connection& connection, Parser& parser) {
   connection.keep_open = false;
   if (error == beast::error::timeout) log::Info("peer_too_slow");
   const std::string_view reason = ReasonOf(error);
-  if (!reason.empty()) co_await Send(connection, MakeRefusal(reason));
+  if (!reason.empty()) co_await Send(connection, MakeRefusal(connection, reason));
   co_return false;
 }
 
@@ -95,7 +96,7 @@ bool IsOneOf(http::verb method, std::initializer_list<http::verb> allowed) {
 
 asio::awaitable<void> RefuseMethod(Connection& connection, std::string_view allowed) {
   connection.keep_open = false;
-  Response response = MakeRefusal("method_not_allowed");
+  Response response = MakeRefusal(connection, "method_not_allowed");
   response.set(http::field::allow, allowed);
   co_await Send(connection, std::move(response));
 }
@@ -105,19 +106,42 @@ asio::awaitable<void> ServeState(Connection& connection, http::verb method, bool
     co_await RefuseMethod(connection, "GET, HEAD");
     co_return;
   }
-  Response response = MakeRefusal("draining");
-  if (is_well) {
-    response.result(http::status::ok);
-    response.body() = "{\"status\":\"ok\"}\n";
+  if (!is_well) {
+    co_await Send(connection, MakeRefusal(connection, "draining"));
+    co_return;
   }
+  Response response;
+  response.result(http::status::ok);
+  response.set(http::field::content_type, "application/json");
+  response.body() = "{\"status\":\"ok\"}\n";
   co_await Send(connection, std::move(response));
+}
+
+void CountBlob(Connection& connection, http::verb method) {
+  Metrics& metrics = connection.context.metrics;
+  metrics.blob_bytes_in += connection.body_bytes_in;
+  if (connection.status < 200 || connection.status >= 300) return;
+  metrics.blob_bytes_out += connection.body_bytes_out;
+  switch (method) {
+    case http::verb::get:
+      ++metrics.blob_reads;
+      break;
+    case http::verb::put:
+      ++metrics.blob_writes;
+      break;
+    case http::verb::delete_:
+      ++metrics.blob_removals;
+      break;
+    default:
+      break;
+  }
 }
 
 asio::awaitable<void> Route(Connection& connection, const Parser& parser) {
   const Request& request = parser.get();
   if (const std::string_view objection = Objection(parser); !objection.empty()) {
     connection.keep_open = false;
-    co_await Send(connection, MakeRefusal(objection));
+    co_await Send(connection, MakeRefusal(connection, objection));
     co_return;
   }
   if (request.method() == http::verb::connect) {
@@ -134,7 +158,7 @@ asio::awaitable<void> Route(Connection& connection, const Parser& parser) {
       co_return;
     case Target::Kind::kNothing:
       if (request.method() == http::verb::put) connection.keep_open = false;
-      co_await Send(connection, MakeRefusal("target_unknown"));
+      co_await Send(connection, MakeRefusal(connection, "target_unknown"));
       co_return;
     case Target::Kind::kBlob:
       break;
@@ -147,6 +171,7 @@ asio::awaitable<void> Route(Connection& connection, const Parser& parser) {
   std::optional<uint64_t> length;
   if (parser.content_length()) length = *parser.content_length();
   co_await ServeBlob(connection, request, length, target.blob_id);
+  CountBlob(connection, request.method());
 }
 
 asio::awaitable<void> ServeRequest(Connection& connection) {
@@ -173,10 +198,10 @@ asio::awaitable<void> ServeRequest(Connection& connection) {
 
 }  // namespace
 
-asio::awaitable<void> ServeConnection(Context& context, Tcp::socket socket, Counted) {
+asio::awaitable<void> ServeConnection(Context& context, Socket socket, Counted) {
   Connection connection(context, std::move(socket));
   beast::error_code ignored;
-  connection.stream.socket().set_option(Tcp::no_delay(true), ignored);
+  connection.stream.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
   while (true) {
     co_await ServeRequest(connection);
     if (!connection.keep_open) break;
@@ -186,10 +211,10 @@ asio::awaitable<void> ServeConnection(Context& context, Tcp::socket socket, Coun
   if (connection.stream.socket().is_open()) co_await CloseGently(connection);
 }
 
-asio::awaitable<void> TurnAway(Context& context, Tcp::socket socket, Counted) {
+asio::awaitable<void> TurnAway(Context& context, Socket socket, Counted) {
   Connection connection(context, std::move(socket));
   connection.keep_open = false;
-  Response response = MakeRefusal("too_many_connections");
+  Response response = MakeRefusal(connection, "too_many_connections");
   response.set(http::field::retry_after, "1");
   co_await Send(connection, std::move(response));
   co_await CloseGently(connection);

@@ -6,9 +6,9 @@
 namespace ephemeralml::proxy {
 
 /// Serves requests until either side has had enough.
-asio::awaitable<void> ServeConnection(Context& context, Tcp::socket socket, Counted counted);
+asio::awaitable<void> ServeConnection(Context& context, Socket socket, Counted counted);
 
 /// Tells a connection over the limit to come back later.
-asio::awaitable<void> TurnAway(Context& context, Tcp::socket socket, Counted counted);
+asio::awaitable<void> TurnAway(Context& context, Socket socket, Counted counted);
 
 }  // namespace ephemeralml::proxy

@@ -1,13 +1,15 @@
 #include "host/proxy/tunnel.h"
 
-#include <boost/asio/connect.hpp>
+#include <atomic>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <optional>
 
 #include "common/base/log.h"
 #include "common/base/secret_bytes.h"
+#include "host/proxy/dial.h"
 
 namespace ephemeralml::proxy {
 namespace {
@@ -18,9 +20,11 @@ constexpr size_t kBufferBytes = 64 * 1024;
 constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 struct Tunnel {
-  Tcp::socket client;
-  Tcp::socket enclave;
+  Socket client;
+  Socket enclave;
   std::chrono::milliseconds idle_timeout;
+  std::atomic<uint64_t>& total_to_enclave;
+  std::atomic<uint64_t>& total_to_client;
   steady_clock::time_point last_progress = steady_clock::now();
   uint64_t bytes_to_enclave = 0;
   uint64_t bytes_to_client = 0;
@@ -36,7 +40,7 @@ struct Buffer {
 // end.
 void Abort(Tunnel& tunnel) {
   boost::system::error_code ignored;
-  for (Tcp::socket* socket : {&tunnel.client, &tunnel.enclave}) {
+  for (Socket* socket : {&tunnel.client, &tunnel.enclave}) {
     socket->set_option(asio::socket_base::linger(true, 0), ignored);
     socket->close(ignored);
   }
@@ -44,11 +48,12 @@ void Abort(Tunnel& tunnel) {
 
 // Moves bytes one way until `from` ends its side, and then ends that side of `to`. What is read is
 // written before more is read, so a slow reader slows its writer. `early` was read already.
-asio::awaitable<void> Move(Tunnel& tunnel, ByteSpan early, Tcp::socket& from, Tcp::socket& to,
-                           uint64_t& moved) {
+asio::awaitable<void> Move(Tunnel& tunnel, ByteSpan early, Socket& from, Socket& to,
+                           uint64_t& moved, std::atomic<uint64_t>& total) {
   const auto [early_error, early_count] =
       co_await asio::async_write(to, asio::buffer(early.data(), early.size()), kAsTuple);
   moved += early_count;
+  total += early_count;
   Buffer buffer;
   while (true) {
     const auto [read_error, count] =
@@ -62,12 +67,13 @@ asio::awaitable<void> Move(Tunnel& tunnel, ByteSpan early, Tcp::socket& from, Tc
     const auto [write_error, written] =
         co_await asio::async_write(to, asio::buffer(buffer.bytes.data(), count), kAsTuple);
     moved += written;
+    total += written;
     // `to` is gone; what it sent before may still arrive by the other direction, which then ends.
     if (write_error) co_return;
     tunnel.last_progress = steady_clock::now();
   }
   boost::system::error_code ignored;
-  to.shutdown(Tcp::socket::shutdown_send, ignored);
+  to.shutdown(Socket::shutdown_send, ignored);
 }
 
 // Cuts a tunnel in which nothing moves.
@@ -84,23 +90,9 @@ asio::awaitable<void> Watch(Tunnel& tunnel) {
   Abort(tunnel);
 }
 
-asio::awaitable<std::optional<Tcp::socket>> Dial(const Connection& connection) {
-  const ServerSettings& settings = connection.context.settings;
-  const auto executor = co_await asio::this_coro::executor;
-  Tcp::resolver resolver(executor);
-  const auto [resolve_error, endpoints] = co_await resolver.async_resolve(
-      settings.enclave.host, std::to_string(settings.enclave.port), kAsTuple);
-  if (resolve_error) co_return std::nullopt;
-  boost::beast::tcp_stream stream(executor);
-  stream.expires_after(settings.connect_timeout);
-  const auto [error, endpoint] = co_await stream.async_connect(endpoints, kAsTuple);
-  if (error) co_return std::nullopt;
-  co_return stream.release_socket();
-}
-
-void Prepare(Tcp::socket& socket) {
-  boost::system::error_code ignored;
-  socket.set_option(Tcp::no_delay(true), ignored);
+void Prepare(Socket& socket) {
+  boost::system::error_code ignored;  // the hypervisor's sockets have no such option
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
@@ -112,8 +104,10 @@ asio::awaitable<void> Serve(Connection& connection, Tunnel& tunnel) {
   // What the client sent right behind its request is the tunnel's already.
   const auto received = connection.received.cdata();
   const ByteSpan early(static_cast<const uint8_t*>(received.data()), received.size());
-  co_await ((Move(tunnel, early, tunnel.client, tunnel.enclave, tunnel.bytes_to_enclave) &&
-             Move(tunnel, {}, tunnel.enclave, tunnel.client, tunnel.bytes_to_client)) ||
+  co_await ((Move(tunnel, early, tunnel.client, tunnel.enclave, tunnel.bytes_to_enclave,
+                  tunnel.total_to_enclave) &&
+             Move(tunnel, {}, tunnel.enclave, tunnel.client, tunnel.bytes_to_client,
+                  tunnel.total_to_client)) ||
             Watch(tunnel));
 }
 
@@ -122,24 +116,28 @@ asio::awaitable<void> Serve(Connection& connection, Tunnel& tunnel) {
 asio::awaitable<void> ServeTunnel(Connection& connection, const Request& request) {
   connection.keep_open = false;
   if (std::string_view(request.target()) != connection.context.settings.enclave_name) {
-    co_await Send(connection, MakeRefusal("tunnel_target_forbidden"));
+    co_await Send(connection, MakeRefusal(connection, "tunnel_target_forbidden"));
     co_return;
   }
   if (connection.context.is_draining) {
-    co_await Send(connection, MakeRefusal("draining"));
+    co_await Send(connection, MakeRefusal(connection, "draining"));
     co_return;
   }
-  std::optional<Tcp::socket> enclave = co_await Dial(connection);
+  Context& context = connection.context;
+  std::optional<Socket> enclave = co_await Dial(context, context.settings.enclave);
   if (!enclave) {
     log::Warn("enclave_unreachable");
-    co_await Send(connection, MakeRefusal("enclave_unreachable"));
+    co_await Send(connection, MakeRefusal(connection, "enclave_unreachable"));
     co_return;
   }
   const bool was_sent = co_await SendBody(connection, AsBytes(kEstablished));
   if (!was_sent) co_return;
   connection.status = 200;
+  ++context.metrics.tunnels;
+  const Counted open(context.metrics.tunnels_open);
   Tunnel tunnel{connection.stream.release_socket(), *std::move(enclave),
-                connection.context.settings.tunnel_idle_timeout};
+                context.settings.tunnel_idle_timeout, context.metrics.bytes_to_enclave,
+                context.metrics.bytes_to_client};
   co_await Serve(connection, tunnel);
   connection.body_bytes_in = tunnel.bytes_to_enclave;
   connection.body_bytes_out = tunnel.bytes_to_client;

@@ -103,8 +103,8 @@ int Supervise(const char* state, std::string_view conduct) {
   settings.worker.idle_timeout_ms = conduct.front() - '0';
   UniqueFd listener = net::Listen({"127.0.0.1", 0}).value();
   log::Info("listening", {{"port", net::BoundPort(listener.Get()).value()}});
-  const Done done =
-      serve::Supervise(settings, std::move(listener), attest::CreateAttester(state).value());
+  const Done done = serve::Supervise(settings, {std::move(listener), {}},
+                                     attest::CreateAttester({.state = state}).value());
   return done ? 0 : 1;
 }
 

@@ -17,7 +17,7 @@ class Platform : public testing::Test {
     std::string pattern = (std::filesystem::temp_directory_path() / "platform.XXXXXX").string();
     ASSERT_NE(mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
-    attester_ = attest::CreateAttester(folder_).value();
+    attester_ = attest::CreateAttester({.state = folder_}).value();
     root_.emplace(verify::OpenTrustRoot(folder_ / "root.pem").value());
     std::ostringstream measurements;
     ASSERT_TRUE(attest::PrintMeasurements(measurements));

@@ -57,6 +57,11 @@ class CheckHardening(unittest.TestCase):
         status, output = self.check()
         self.assertEqual(status, 0, output)
 
+    def test_judges_static_programs_too(self):
+        status, output = self.check(without=["-pie"], instead=["-static-pie"])
+        self.assertEqual(status, 0, output)
+        self.assert_lacks("position-independent", without=["-pie", "-fPIE"], instead=["-static", "-no-pie"])
+
     def test_refuses_to_check_nothing(self):
         self.assertEqual(subprocess.run([CHECK_HARDENING], capture_output=True).returncode, 1)
 

@@ -105,7 +105,7 @@ RecordingProxy::RecordingProxy(Recorder& recorder, std::string link)
     : recorder_(recorder),
       link_(std::move(link)),
       listener_(net::Listen({"127.0.0.1", 0}).value()),
-      port_(net::BoundPort(listener_.Get()).value()),
+      port_(static_cast<uint16_t>(net::BoundPort(listener_.Get()).value())),
       acceptor_([this] { Accept(); }) {}
 
 RecordingProxy::~RecordingProxy() {

@@ -40,7 +40,7 @@ bool MoveOnce(Way& way, const Meddle& meddle) {
 
 Listener::Listener(Serve serve) : serve_(std::move(serve)) {
   socket_ = net::Listen({"127.0.0.1", 0}).value();
-  port_ = net::BoundPort(socket_.Get()).value();
+  port_ = static_cast<uint16_t>(net::BoundPort(socket_.Get()).value());
   thread_ = std::thread([this] { Accept(); });
 }
 

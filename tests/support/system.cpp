@@ -29,7 +29,7 @@ fs::path ModelsFolder() {
 
 uint16_t FreePort() {
   const UniqueFd listener = net::Listen({"127.0.0.1", 0}).value();
-  return net::BoundPort(listener.Get()).value();
+  return static_cast<uint16_t>(net::BoundPort(listener.Get()).value());
 }
 
 System::System(const Options& options) {

@@ -10,7 +10,7 @@ namespace ephemeralml::proxy::testing {
 
 class FakeEnclave {
  public:
-  uint16_t port() const { return net::BoundPort(listener_.Get()).value(); }
+  uint16_t port() const { return static_cast<uint16_t>(net::BoundPort(listener_.Get()).value()); }
 
   /// The next connection that arrives.
   UniqueFd Accept() {

@@ -29,12 +29,12 @@ class RunningServer {
     std::string name = (std::filesystem::temp_directory_path() / "server_test.XXXXXX").string();
     CHECK(mkdtemp(name.data()) != nullptr);
     folder_ = name;
-    settings.listen.port = 0;
+    settings.listen.front().port = 0;
     store_ = store::BlobStore::Open(folder_, limits).value();
     server_ =
         Server::Create(std::move(settings), *store_, Token::Parse(AsBytes(token_digits_)).value())
             .value();
-    port_ = server_->port();
+    port_ = static_cast<uint16_t>(server_->port());
     thread_ = std::thread([this] { server_->Run(); });
   }
   ~RunningServer() {
