@@ -50,7 +50,8 @@ void AddReshape(GraphMaker& maker, const std::string& op) {
   }
   const auto last = std::ssize(shape) - 1;
   if (!is_empty && !wanted.empty() && Chance(60)) wanted[static_cast<size_t>(Draw(0, last))] = -1;
-  if (!wanted.empty() && Chance(30) && wanted[0] == (*x.shape)[0]) wanted[0] = 0;
+  const bool is_kept = !wanted.empty() && !x.shape->empty() && wanted[0] == x.shape->front();
+  if (is_kept && Chance(30)) wanted[0] = 0;
   maker.Node(op, {x, maker.Integers(wanted)}, x.type, shape);
 }
 
@@ -137,11 +138,13 @@ void AddSlice(GraphMaker& maker, const std::string& op) {
   std::vector<std::vector<int64_t>> lists(4);
   for (int64_t axis = 0; axis < rank; ++axis) {
     if (!Chance(60)) continue;
+    const auto step = OneOf<int64_t>({1, 1, 2, 3, -1, -2});
     lists[0].push_back(Draw(-7, 7));
-    lists[1].push_back(Chance(15) ? OneOf<int64_t>({INT64_MAX, INT64_MIN, INT32_MAX})
-                                  : Draw(-7, 7));
+    // "To the end" is the largest number forwards and the smallest backwards: ONNX Runtime reads
+    // the largest so in both directions.
+    lists[1].push_back(Chance(15) ? (step > 0 ? INT64_MAX : INT64_MIN) : Draw(-7, 7));
     lists[2].push_back(Either(axis, rank));
-    lists[3].push_back(OneOf<int64_t>({1, 1, 2, 3, -1, -2}));
+    lists[3].push_back(step);
   }
   if (lists[0].empty()) return;
   std::vector<Value> inputs = {x};

@@ -34,9 +34,7 @@ void AddWindowAttributes(onnx::NodeProto* node, const WindowCase& window) {
       OneOf<std::string>({"", "", "pads", "pads", "SAME_UPPER", "SAME_LOWER", "VALID"});
   if (pad == "pads") {
     AddInts(node, "pads", pads);
-  } else if (window.transposes && leaves_gaps) {
-    // ONNX wants the output to be input times stride here, ONNX Runtime makes it smaller.
-  } else if (!pad.empty() && !dilates) {
+  } else if (!pad.empty() && !dilates && !(window.avoids_gaps && leaves_gaps)) {
     AddString(node, "auto_pad", pad);
   }
 }

@@ -9,7 +9,9 @@ struct WindowCase {
   std::vector<int64_t> input;  ///< spatial extents
   std::vector<int64_t> kernel;
   bool has_dilations = true;
-  bool transposes = false;  ///< of ConvTranspose
+  /// SAME isn't drawn where strides leave gaps between windows: ONNX Runtime gives pools negative
+  /// pads there, and makes a transposed convolution's output smaller than ONNX wants it.
+  bool avoids_gaps = false;
 };
 
 /// Draws extents of `axes` spatial axes.
