@@ -244,6 +244,7 @@ TEST_P(ResidentReader, ReadsWhatStaysOpenWithoutOpeningItAgain) {
       ExpectPanels(reader, 0, 3, rows, GetParam());
     }
     EXPECT_EQ(f.ledger.Read().bytes_opened, opened);
+    EXPECT_LT(f.ledger.Read().longest_plaintext_ns, 100'000'000'000u);
     EXPECT_GE(f.ledger.Read().peak_plaintext_bytes, opened);
   }
   EXPECT_EQ(arena->bytes_in_use(), 0u);

@@ -46,6 +46,7 @@ void Ledger::Held(size_t bytes) {
 void Ledger::LetGo(size_t bytes) { open_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
 
 void Ledger::Aged(size_t bytes, std::chrono::nanoseconds open_for, std::chrono::nanoseconds age) {
+  if (bytes == 0) return;
   RaiseTo(longest_ns_, static_cast<uint64_t>(age.count()));
   byte_ns_.fetch_add(bytes * static_cast<uint64_t>(open_for.count()), std::memory_order_relaxed);
 }

@@ -50,6 +50,25 @@ TEST(ReadWeights, ReadsWeightsAndConstants) {
   EXPECT_EQ(constant.bytes, Bytes(16, 1));
 }
 
+// A packed weight's type is what is stored; kernels see float32.
+TEST(ReadWeights, ReadsPackedHalvesAsFloats) {
+  for (const wire::DataType type : {wire::FLOAT16, wire::BFLOAT16}) {
+    wire::Topology topology = Good();
+    topology.mutable_weights(0)->set_layout(wire::MATRIX_PANELS);
+    topology.mutable_weights(0)->set_type(type);
+    const auto table = ReadWeights(topology);
+    ASSERT_TRUE(table.has_value()) << table.error().what;
+    const auto& weight = std::get<WeightInfo>(table->at(5));
+    EXPECT_EQ(weight.type, wire::ElementType::kFloat);
+    EXPECT_EQ(weight.storage, wire::ElementTypeFromNumber(type));
+    EXPECT_EQ(weight.byte_count, 16u * 16 * 2);
+  }
+  wire::Topology topology = Good();
+  topology.mutable_weights(0)->set_layout(wire::MATRIX_PANELS);
+  topology.mutable_weights(0)->set_type(wire::UINT16);
+  EXPECT_EQ(ReadWeights(topology).error().reason, "topology_malformed");
+}
+
 TEST(ReadWeights, MakesEmptyTensorsConstants) {
   wire::Topology topology = Good();
   topology.mutable_weights(0)->set_dims(0, 0);

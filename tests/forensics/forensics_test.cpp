@@ -23,8 +23,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using testing_support::System;
 
-constexpr int kSamplesDuring = 150;
-constexpr int kSamplesAfter = 100;
+constexpr int kSamplesDuring = 120;
+constexpr int kSamplesAfter = 80;
 constexpr double kMostLeftOut = 0.05;
 constexpr uint64_t kSessionMemory = uint64_t{2} << 30;
 constexpr uint64_t kLargestThreadStack = uint64_t{16} << 20;
