@@ -107,9 +107,14 @@ void ConnectionOptions::AddTo(CLI::App& app) {
       ->envname("EPHEMERAL_ENCLAVE_NAME")
       ->type_name("HOST:PORT")
       ->capture_default_str();
-  app.add_option("--timeout", timeout_ms, "Milliseconds that one request may take")
-      ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}))
-      ->capture_default_str();
+  const auto milliseconds = [&app](const char* flag, int64_t& value, const char* help) {
+    app.add_option(flag, value, help)
+        ->check(CLI::Range(int64_t{1}, int64_t{86'400'000}))
+        ->capture_default_str();
+  };
+  milliseconds("--timeout", timeout_ms, "Milliseconds that one request may take");
+  milliseconds("--setup-timeout", setup_timeout_ms,
+               "Milliseconds to reach and verify the enclave in");
 }
 
 Result<session::SessionSettings> ConnectionOptions::Get() const {
@@ -117,6 +122,7 @@ Result<session::SessionSettings> ConnectionOptions::Get() const {
   TRY(settings.host, host.Get());
   settings.enclave_name = enclave_name;
   settings.request_timeout_ms = timeout_ms;
+  settings.setup_timeout_ms = setup_timeout_ms;
   return settings;
 }
 

@@ -71,6 +71,7 @@ struct ConnectionOptions {
   HostOptions host;
   std::string enclave_name = "enclave:8082";
   int64_t timeout_ms = 300'000;
+  int64_t setup_timeout_ms = 20'000;
 
   void AddTo(CLI::App& app);
   Result<session::SessionSettings> Get() const;
