@@ -137,7 +137,6 @@ Options DefaultOptions() {
   Options options;
   options.platform.state = DefaultStateFolder();
   options.supervisor.session_limit = 8;
-  options.supervisor.queue_limit = 16;
   options.supervisor.cache_limit_bytes = uint64_t{4} << 30;
   options.supervisor.drain_timeout_ms = 30'000;
   options.supervisor.fetcher.timeout_ms = 120'000;

@@ -17,7 +17,7 @@ struct SupervisorSettings {
   WorkerSettings worker;
   uint64_t cache_limit_bytes = 0;
   size_t session_limit = 0;
-  size_t queue_limit = 0;  ///< clients that wait for a session; further ones are told to come back
+  size_t queue_limit = 16;  ///< clients that wait for a session; further ones are told to come back
   int64_t drain_timeout_ms = 0;
 };
 

@@ -72,7 +72,7 @@ Foreign ArbitraryForeign() {
   return *rc::gen::element(Foreign{"", "Einsum", "Einsum-17"}, Foreign{"", "GRU", "GRU-17"},
                            Foreign{"", "Gelu", "Gelu-17"},  // from version 20 on
                            Foreign{"", "relu", "relu-17"}, Foreign{"", "Conv2", "Conv2-17"},
-                           Foreign{"com.microsoft", "Gelu", "com.microsoft::Gelu-1"},
+                           Foreign{"com.microsoft", "BeamSearch", "com.microsoft::BeamSearch-1"},
                            Foreign{"com.microsoft", "Add", "com.microsoft::Add-1"},
                            Foreign{"ai.onnx.ml", "Scaler", "ai.onnx.ml::Scaler-1"});
 }
