@@ -206,10 +206,9 @@ std::vector<NamedRecipe> ElementwiseRecipes() {
   const auto add = [&](Recipe recipe, const std::vector<std::string>& names) {
     for (const std::string& name : names) recipes.push_back({name, recipe});
   };
-  add(AddUnary,
-      {"Abs",  "Ceil",    "Floor",    "Round",    "Neg",      "Sign", "Exp",   "Erf",
-       "Relu", "Sigmoid", "Tanh",     "Softplus", "Softsign", "Sin",  "Cos",   "HardSwish",
-       "Gelu", "Mish",    "Identity", "Atan",     "Sinh",     "Cosh", "Asinh", "IsNaN"});
+  add(AddUnary, {"Abs",      "Neg",      "Exp",  "Erf",  "Relu",      "Sigmoid", "Tanh",
+                 "Softplus", "Softsign", "Sin",  "Cos",  "HardSwish", "Gelu",    "Mish",
+                 "Identity", "Atan",     "Sinh", "Cosh", "Asinh",     "IsNaN"});
   add(AddStep, {"Ceil", "Floor", "Round", "Sign"});
   add(AddPositive, {"Sqrt", "Log", "Reciprocal"});
   add(AddWithAlpha, {"LeakyRelu", "Elu", "HardSigmoid", "Celu", "ThresholdedRelu", "Selu"});
