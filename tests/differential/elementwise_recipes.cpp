@@ -29,6 +29,13 @@ void AddUnary(GraphMaker& maker, const std::string& op) {
   maker.Node(op, {x}, ElementType::kFloat, x.shape);
 }
 
+// Where these jump, a last bit would count: they are drawn over numbers that nothing computed.
+void AddStep(GraphMaker& maker, const std::string& op) {
+  if (!maker.Has(op)) return;
+  const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(0, 4));
+  maker.Node(op, {x}, ElementType::kFloat, x.shape);
+}
+
 // Logarithms and roots of what is surely positive, so that no numbers come of chance alone.
 void AddPositive(GraphMaker& maker, const std::string& op) {
   if (!maker.Has(op)) return;
@@ -67,7 +74,7 @@ void AddPow(GraphMaker& maker, const std::string& op) {
 void AddComparison(GraphMaker& maker, const std::string& op) {
   if (!maker.Has(op)) return;
   const auto type = OneOf<ElementType>({ElementType::kFloat, ElementType::kInt64});
-  const Value a = maker.Operand(type);
+  const Value a = maker.Fresh(type, GraphMaker::RandomShape(0, 4));
   const Value b = maker.Fresh(type, GraphMaker::Broadcastable(*a.shape));
   maker.Node(op, {a, b}, ElementType::kBool, BroadcastShape(*a.shape, *b.shape));
 }
@@ -127,7 +134,8 @@ void AddCast(GraphMaker& maker, const std::string& op) {
       {ElementType::kFloat, ElementType::kInt64, ElementType::kInt32, ElementType::kBool});
   const auto to = OneOf<ElementType>({ElementType::kFloat, ElementType::kInt64, ElementType::kInt32,
                                       ElementType::kBool, ElementType::kDouble});
-  const Value x = maker.Operand(from);
+  const Value x = from == ElementType::kFloat ? maker.Fresh(from, GraphMaker::RandomShape(0, 4))
+                                              : maker.Operand(from);
   AddInt(maker.Node(op, {x}, to, x.shape), "to", static_cast<int64_t>(to));
 }
 
@@ -198,10 +206,10 @@ std::vector<NamedRecipe> ElementwiseRecipes() {
   const auto add = [&](Recipe recipe, const std::vector<std::string>& names) {
     for (const std::string& name : names) recipes.push_back({name, recipe});
   };
-  add(AddUnary,
-      {"Abs",  "Ceil",    "Floor",    "Round",    "Neg",      "Sign", "Exp",   "Erf",
-       "Relu", "Sigmoid", "Tanh",     "Softplus", "Softsign", "Sin",  "Cos",   "HardSwish",
-       "Gelu", "Mish",    "Identity", "Atan",     "Sinh",     "Cosh", "Asinh", "IsNaN"});
+  add(AddUnary, {"Abs",      "Neg",      "Exp",  "Erf",  "Relu",      "Sigmoid", "Tanh",
+                 "Softplus", "Softsign", "Sin",  "Cos",  "HardSwish", "Gelu",    "Mish",
+                 "Identity", "Atan",     "Sinh", "Cosh", "Asinh",     "IsNaN"});
+  add(AddStep, {"Ceil", "Floor", "Round", "Sign"});
   add(AddPositive, {"Sqrt", "Log", "Reciprocal"});
   add(AddWithAlpha, {"LeakyRelu", "Elu", "HardSigmoid", "Celu", "ThresholdedRelu", "Selu"});
   add(AddBinary, {"Add", "Sub", "Mul", "Div"});

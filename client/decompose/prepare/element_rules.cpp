@@ -123,7 +123,9 @@ MaybeElements ArithmeticElements(const Facts& facts, const ProgramNode& node, co
                        (a_is_one && a.dims.size() <= b->dims.size());
   if (!is_even) return std::nullopt;
   Elements out{a.type, a.dims == b->dims || b_is_one ? a.dims : b->dims, {}};
-  for (size_t i = 0; i < std::max(a.values.size(), b->values.size()); ++i) {
+  // One element beside none makes none.
+  const size_t count = a_is_one ? b->values.size() : a.values.size();
+  for (size_t i = 0; i < count; ++i) {
     const Size left = a.values[a_is_one ? 0 : i];
     const Size right = b->values[b_is_one ? 0 : i];
     const bool is_known = left.IsKnown() && right.IsKnown();

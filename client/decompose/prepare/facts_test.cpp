@@ -133,6 +133,17 @@ TEST_F(FactsTest, KnowsThatACutTableFitsOrIsRefused) {
   EXPECT_EQ(ShapeOfY({"cut"}), "a,6,b -> a,6,b 1,6,c");
 }
 
+TEST_F(FactsTest, MakesNoElementOfNone) {
+  Input(-1, 3);
+  builder_.Ints("none", {0}, {});
+  builder_.Ints("one", {1}, {5});
+  builder_.Node("Add", {"none", "one"}, {"left"});
+  builder_.Node("Mul", {"one", "left"}, {"right"});
+  builder_.Node("Relu", {"x"}, {"y"});
+  builder_.Output("right", {0}, kInt64);
+  EXPECT_EQ(ShapeOfY({"right"}), "a,6,3 -> a,6,3 0");
+}
+
 TEST_F(FactsTest, BroadcastsDifferentSymbolsToANewOne) {
   Input(-1, -1);
   builder_.Input("z", {-1});
