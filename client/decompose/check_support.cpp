@@ -48,7 +48,6 @@ class Checker {
 
   Done Check() {
     TRY_OK(ReadOperatorSets());
-    for (const std::string_view function : model_.functions) functions_.push_back(Quoted(function));
     for (const ProgramValue& input : program_.main.inputs) {
       CheckInput(*input.source);
       TRY_OK(CheckNames(*input.source));
@@ -91,7 +90,7 @@ class Checker {
 
   void CheckInput(const onnx::ValueInfo& input) {
     const auto type = wire::ElementTypeFromNumber(input.element_type);
-    if (input.is_tensor && wire::ElementBytes(type) > 0) return;
+    if (input.is_tensor && type != wire::ElementType::kUndefined) return;
     types_.push_back("input " + Quoted(input.name) + " (" +
                      (input.is_tensor ? NameOf(input.element_type) : "no tensor") + ")");
   }
@@ -144,7 +143,7 @@ class Checker {
     const auto& [name, tensor] = constant->second;
     if (tensor == nullptr) {
       types_.push_back("weight " + Quoted(name) + " (sparse)");
-    } else if (onnx::TypeOf(*tensor) == wire::ElementType::kUndefined) {
+    } else if (wire::ElementBytes(onnx::TypeOf(*tensor)) == 0) {
       types_.push_back("weight " + Quoted(name) + " (" + NameOf(tensor->data_type) + ")");
     }
   }
@@ -157,6 +156,7 @@ class Checker {
     };
     // Constants of numbers were taken out: one that is still a node holds something else.
     if (node.op == "Constant" && node.domain.empty()) refuse("not a tensor of numbers");
+    if (!attribute.reference.empty()) refuse("refers to an attribute of a function");
     switch (attribute.type) {
       case AttributeType::kFloat:
       case AttributeType::kInt:
@@ -177,6 +177,10 @@ class Checker {
         return CheckTensor(attribute, refuse);
       case AttributeType::kGraph:
         if (attribute.graph == nullptr) refuse("without a value");
+        return {};
+      case AttributeType::kTypeProto:
+        // Optional's, which says nothing that its value doesn't.
+        if (node.op != "Optional") refuse("a kind that isn't supported");
         return {};
       default:
         refuse("a kind that isn't supported");
@@ -220,7 +224,6 @@ class Checker {
       for (size_t i = 0; i < causes.size(); ++i) what += (i == 0 ? " " : ", ") + causes[i];
     };
     add("opset_unsupported", "operator sets that are too new:", opsets_);
-    add("functions_unsupported", "functions of the model's own (export it without):", functions_);
     add("operator_unsupported", "operators that the engine lacks:", OperatorCauses());
     add("attribute_unsupported", "attributes:", attributes_);
     add("type_unsupported", "types:", types_);
@@ -249,7 +252,6 @@ class Checker {
   std::map<std::string_view, int64_t> versions_;
   std::set<ValueId> checked_;
   std::vector<std::string> opsets_;
-  std::vector<std::string> functions_;
   std::map<std::string, std::vector<std::string>> operators_;
   std::vector<std::string> attributes_;
   std::vector<std::string> types_;

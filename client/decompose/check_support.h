@@ -12,7 +12,7 @@ inline constexpr size_t kMostInlineElements = 64;
 inline constexpr size_t kLongestAttributeString = 256;
 
 /// Errors, each naming all causes of every kind, with the first kind's reason:
-/// kUnsupported `opset_unsupported`, `operator_unsupported`, `functions_unsupported`,
+/// kUnsupported `opset_unsupported`, `operator_unsupported`,
 /// `attribute_unsupported` (kinds, or more elements than a key may hold), `type_unsupported` (of
 /// tensors, or for operators whose kernels don't take them). Alone: kUnsupported `domain_reserved`
 /// (the operators that only preparation makes).

@@ -7,6 +7,7 @@
 #include "client/decompose/atomic_file.h"
 #include "client/decompose/check_support.h"
 #include "client/decompose/expand/expand.h"
+#include "client/decompose/onnx/expand_functions.h"
 #include "client/decompose/onnx/read_model.h"
 #include "client/decompose/onnx/tensor_data.h"
 #include "client/decompose/pack_weight.h"
@@ -42,6 +43,7 @@ Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files,
                       const DecomposeOptions& options) {
   Plan plan;
   TRY(plan.model, onnx::ReadModel(model_bytes));
+  TRY_OK(onnx::ExpandFunctions(plan.model));
   TRY(plan.program, Resolve(plan.model));
   if (Expand(plan.program, files) > 0 && plan.program.opset == 0) {
     // What it was expanded to needs a version of ai.onnx, and the model imports none.

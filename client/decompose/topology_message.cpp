@@ -97,20 +97,21 @@ class TopologyWriter {
     return {};
   }
 
-  // Inner names, types and shapes go nowhere.
+  // Inner names go nowhere.
   static void WriteValue(const ProgramValue& value, bool is_main, wire::Value& message) {
     message.set_id(value.id);
-    if (!is_main) return;
-    message.set_name(std::string(value.source->name));
+    if (is_main) message.set_name(std::string(value.source->name));
     message.set_type(
         static_cast<wire::DataType>(wire::ElementTypeFromNumber(value.source->element_type)));
+    message.set_is_sequence(value.source->is_sequence);
+    message.set_is_optional(value.source->is_optional);
     if (!value.source->shape) return;
     message.set_has_shape(true);
     for (const onnx::Dimension& dimension : *value.source->shape) {
       wire::Dimension* target = message.add_shape();
       const bool is_fixed = dimension.value && *dimension.value >= 0;
       target->set_size(is_fixed ? *dimension.value : -1);
-      if (!is_fixed) target->set_symbol(std::string(dimension.symbol));
+      if (!is_fixed && is_main) target->set_symbol(std::string(dimension.symbol));
     }
   }
 
@@ -125,6 +126,7 @@ class TopologyWriter {
     if (node.source == nullptr) return {};
     size_t next_subgraph = 0;
     for (const onnx::Attribute& attribute : node.source->attributes) {
+      if (attribute.type == onnx::AttributeType::kTypeProto) continue;
       wire::Attribute& target = *message.add_attributes();
       target.set_name(std::string(attribute.name));
       if (attribute.type == onnx::AttributeType::kGraph) {

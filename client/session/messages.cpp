@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "common/base/checked.h"
 #include "common/wire/frame.h"
 #include "common/wire/session.pb.h"
+#include "common/wire/strings.h"
 #include "common/wire/wiped_secret.h"
 
 namespace ephemeralml::session {
@@ -17,12 +19,18 @@ Error Malformed() {
 
 // An Error's reason must be a literal of this program, so reasons from the enclave are looked up.
 constexpr auto kReasons = std::to_array<std::string_view>({
-    "attribute_invalid",    "blob_incomplete",     "blob_malformed",      "blob_store_unreachable",
-    "blob_too_large",       "control_lost",        "input_invalid",       "input_mismatch",
-    "lifetime_unsupported", "memory_not_lockable", "memory_unavailable",  "message_too_large",
-    "operator_unsupported", "plan_missing",        "request_malformed",   "session_memory_exceeded",
-    "shape_invalid",        "size_overflow",       "step_limit_exceeded", "topology_malformed",
-    "type_unsupported",     "weights_unauthentic",
+    "attribute_invalid",       "blob_incomplete",
+    "blob_malformed",          "blob_store_unreachable",
+    "blob_too_large",          "control_lost",
+    "input_invalid",           "input_mismatch",
+    "lifetime_unsupported",    "memory_not_lockable",
+    "memory_unavailable",      "message_too_large",
+    "operator_unsupported",    "plan_missing",
+    "request_malformed",       "sequence_too_long",
+    "session_memory_exceeded", "shape_invalid",
+    "size_overflow",           "step_limit_exceeded",
+    "strings_malformed",       "topology_malformed",
+    "type_unsupported",        "weights_unauthentic",
 });
 static_assert(std::ranges::is_sorted(kReasons));
 
@@ -52,26 +60,62 @@ class WipedTensors {
  public:
   explicit WipedTensors(google::protobuf::RepeatedPtrField<wire::Tensor>& tensors)
       : tensors_(tensors) {}
-  ~WipedTensors() {
-    for (wire::Tensor& tensor : tensors_) {
-      std::string& data = *tensor.mutable_data();
-      Wipe({reinterpret_cast<uint8_t*>(data.data()), data.size()});
-    }
-  }
+  ~WipedTensors() { WipeAll(tensors_); }
   WipedTensors(const WipedTensors&) = delete;
   WipedTensors& operator=(const WipedTensors&) = delete;
 
  private:
+  static void WipeAll(google::protobuf::RepeatedPtrField<wire::Tensor>& tensors) {
+    for (wire::Tensor& tensor : tensors) {
+      std::string& data = *tensor.mutable_data();
+      Wipe({reinterpret_cast<uint8_t*>(data.data()), data.size()});
+      WipeAll(*tensor.mutable_elements());
+    }
+  }
+
   google::protobuf::RepeatedPtrField<wire::Tensor>& tensors_;
 };
+
+void EncodeValue(const tensors::NamedTensor& value, wire::Tensor& message) {
+  message.set_name(value.name);
+  message.set_kind(static_cast<wire::Kind>(value.kind));
+  message.set_type(static_cast<wire::DataType>(value.type));
+  message.mutable_dims()->Add(value.shape.begin(), value.shape.end());
+  message.set_data(std::string(AsText(value.data.Reveal())));
+  for (const tensors::NamedTensor& element : value.elements) {
+    EncodeValue(element, *message.add_elements());
+  }
+}
+
+Done CheckSize(const tensors::NamedTensor& tensor, ByteSpan data) {
+  if (tensor.type == wire::ElementType::kString) {
+    int64_t count = 1;
+    for (const int64_t extent : tensor.shape) {
+      TRY(count, CheckedMultiply(count, extent));
+    }
+    if (count < 0 || !wire::DecodeStrings(data, static_cast<size_t>(count))) return Malformed();
+    return {};
+  }
+  const auto size = tensors::ByteCount(tensor.type, tensor.shape);
+  if (!size || *size != data.size()) return Malformed();
+  return {};
+}
 
 Result<tensors::NamedTensor> DecodeTensor(const wire::Tensor& message) {
   tensors::NamedTensor tensor;
   tensor.name = message.name();
+  if (message.kind() == wire::NOTHING) tensor.kind = wire::ValueKind::kNothing;
+  if (message.kind() == wire::SEQUENCE) {
+    tensor.kind = wire::ValueKind::kSequence;
+    for (const wire::Tensor& element : message.elements()) {
+      if (element.kind() != wire::TENSOR) return Malformed();
+      TRY(tensor.elements.emplace_back(), DecodeTensor(element));
+    }
+  }
+  if (message.kind() != wire::TENSOR) return tensor;
   tensor.type = static_cast<wire::ElementType>(message.type());
   tensor.shape.assign(message.dims().begin(), message.dims().end());
-  const auto size = tensors::ByteCount(tensor.type, tensor.shape);
-  if (!size || *size != message.data().size()) return Malformed();
+  TRY_OK(CheckSize(tensor, AsBytes(message.data())));
   tensor.data = SecretBytes::CopyOf(AsBytes(message.data()));
   return tensor;
 }
@@ -104,11 +148,7 @@ wire::Lifetime ToWire(Lifetime lifetime) {
 Result<SecretBytes> Encode(wire::Request& request, std::span<const tensors::NamedTensor> inputs) {
   const WipedTensors wiped_inputs(*request.mutable_inputs());
   for (const tensors::NamedTensor& input : inputs) {
-    wire::Tensor& message = *request.add_inputs();
-    message.set_name(input.name);
-    message.set_type(static_cast<wire::DataType>(input.type));
-    message.mutable_dims()->Add(input.shape.begin(), input.shape.end());
-    message.set_data(std::string(AsText(input.data.Reveal())));
+    EncodeValue(input, *request.add_inputs());
   }
   const size_t size = request.ByteSizeLong();
   if (size > wire::kLargestMessageBytes) {

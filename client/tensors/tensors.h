@@ -29,7 +29,9 @@ struct NamedTensor {
   std::string name;
   wire::ElementType type = wire::ElementType::kUndefined;
   std::vector<int64_t> shape;  ///< empty: one element
-  SecretBytes data;            ///< little-endian, C order
+  SecretBytes data;            ///< little-endian, C order; strings as common/wire/strings.h says
+  wire::ValueKind kind = wire::ValueKind::kTensor;
+  std::vector<NamedTensor> elements = {};  ///< of a sequence; nameless tensors
 };
 
 inline constexpr size_t kMaxFileBytes = size_t{1} << 30;

@@ -25,6 +25,10 @@ enum class ElementType : uint8_t {
   kBfloat16 = 16,
 };
 
+/// What a value is, apart from what its elements are. An optional that holds something is what it
+/// holds. Numbered as session.proto's Kind.
+enum class ValueKind : uint8_t { kTensor = 0, kSequence = 1, kNothing = 2 };
+
 /// Bytes of one element; 0 for types without a fixed width or that we don't know.
 constexpr size_t ElementBytes(ElementType type) {
   switch (type) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "enclave/engine/adapt.h"
 #include "enclave/engine/match_inputs.h"
 
 namespace ephemeralml::engine {
@@ -16,16 +17,27 @@ class Execution {
         resources_(std::move(resources)),
         steps_left_(most_steps),
         activations_(model.slots.size()) {
-    resources_.run_graph = [this](const PreparedGraph& graph) { return RunSubgraph(graph); };
+    resources_.run_graph = [this](const PreparedGraph& graph, std::vector<Tensor> inputs) {
+      return RunSubgraph(graph, std::move(inputs));
+    };
+    resources_.interface_of = Describe;
   }
 
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
 
-  Done SetInput(Slot slot, const TensorView& input) {
-    TRY(Tensor tensor, Tensor::Create(*resources_.arena, input.type, input.shape));
-    std::ranges::copy(input.bytes, tensor.MutableBytes().begin());
-    activations_[slot] = std::move(tensor);
+  Done SetInput(Slot slot, const NamedView& input) {
+    if (input.kind == ValueKind::kNothing) {
+      activations_[slot] = Tensor::Nothing();
+    } else if (input.kind == ValueKind::kTensor) {
+      TRY(activations_[slot], Tensor::CopyOf(*resources_.arena, input.tensor));
+    } else {
+      std::vector<Tensor> elements;
+      for (const TensorView& element : input.elements) {
+        TRY(elements.emplace_back(), Tensor::CopyOf(*resources_.arena, element));
+      }
+      TRY(activations_[slot], Tensor::Sequence(std::move(elements)));
+    }
     return {};
   }
 
@@ -44,7 +56,9 @@ class Execution {
 
  private:
   Done RunNode(const PreparedNode& node);
-  Result<std::vector<Tensor>> RunSubgraph(const PreparedGraph& graph);
+  Done TakeStep();
+  Result<std::vector<Tensor>> RunSubgraph(const PreparedGraph& graph, std::vector<Tensor> inputs);
+  static GraphInterface Describe(const PreparedGraph& graph);
   NodeInput InputFrom(Slot slot) const;
 
   const PreparedModel& model_;
@@ -68,17 +82,22 @@ NodeInput Execution::InputFrom(Slot slot) const {
   return input;
 }
 
-Done Execution::RunNode(const PreparedNode& node) {
+Done Execution::TakeStep() {
   if (steps_left_ == 0) {
     return Error{Code::kOverLimit, "step_limit_exceeded",
                  "the request runs more operators than a request may"};
   }
   --steps_left_;
+  return {};
+}
+
+Done Execution::RunNode(const PreparedNode& node) {
+  TRY_OK(TakeStep());
   std::vector<NodeInput> inputs;
   inputs.reserve(node.inputs.size());
   for (const Slot slot : node.inputs) inputs.push_back(InputFrom(slot));
   NodeContext context(resources_, std::move(inputs), node.wants_output);
-  TRY_OK(node.kernel->Run(context));
+  TRY_OK(RunAdapted(node.op, *node.kernel, context));
   TRY(std::vector<Tensor> outputs, context.TakeOutputs());
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (node.wants_output[i]) activations_[node.outputs[i]] = std::move(outputs[i]);
@@ -87,9 +106,30 @@ Done Execution::RunNode(const PreparedNode& node) {
   return {};
 }
 
-Result<std::vector<Tensor>> Execution::RunSubgraph(const PreparedGraph& graph) {
-  if (!graph.inputs.empty()) {
-    return Error{Code::kMalformed, "topology_malformed", "a branch takes inputs of its own"};
+GraphInterface Execution::Describe(const PreparedGraph& graph) {
+  GraphInterface interface {
+    graph.inputs.size(), {}
+  };
+  for (const PreparedValue& output : graph.outputs) {
+    GraphInterface::Output& described = interface.outputs.emplace_back();
+    described.type = output.type;
+    if (!output.shape) continue;
+    for (const Dimension& dimension : *output.shape) {
+      described.shape.push_back(std::max<int64_t>(dimension.size, 0));
+    }
+  }
+  return interface;
+}
+
+Result<std::vector<Tensor>> Execution::RunSubgraph(const PreparedGraph& graph,
+                                                   std::vector<Tensor> inputs) {
+  TRY_OK(TakeStep());
+  if (graph.inputs.size() != inputs.size()) {
+    return Error{Code::kMalformed, "topology_malformed",
+                 "a subgraph takes another number of inputs than its node gives it"};
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    activations_[graph.inputs[i].slot] = std::move(inputs[i]);
   }
   TRY_OK(RunNodes(graph));
   std::vector<Tensor> outputs;
@@ -107,12 +147,12 @@ Result<std::vector<NamedTensor>> Execute(const PreparedModel& model,
                                          const weights::SealedModel& sealed, Arena& arena,
                                          Threads& threads, weights::Ledger& ledger,
                                          const Limits& limits) {
-  TRY(const std::vector<TensorView> matched, MatchInputs(model.graph.inputs, inputs));
+  TRY(const std::vector<const NamedView*> matched, MatchInputs(model.graph.inputs, inputs));
   TRY(std::vector<ArenaBlock> windows, MakeWindows(arena, sealed, threads.count()));
-  Execution execution(model, {&sealed, &arena, &ledger, &threads, windows, nullptr},
+  Execution execution(model, {&sealed, &arena, &ledger, &threads, windows, nullptr, nullptr},
                       limits.most_steps);
   for (size_t i = 0; i < matched.size(); ++i) {
-    TRY_OK(execution.SetInput(model.graph.inputs[i].slot, matched[i]));
+    TRY_OK(execution.SetInput(model.graph.inputs[i].slot, *matched[i]));
   }
   TRY_OK(execution.RunNodes(model.graph));
   std::vector<NamedTensor> outputs;

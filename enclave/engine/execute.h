@@ -16,6 +16,8 @@ namespace ephemeralml::engine {
 struct NamedView {
   std::string_view name;
   TensorView tensor;
+  ValueKind kind = ValueKind::kTensor;
+  std::vector<TensorView> elements = {};  ///< of a sequence
 };
 
 struct NamedTensor {

@@ -1,8 +1,10 @@
+// Long because its tests share what they run a model with.
 #include "enclave/engine/execute.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/wire/strings.h"
 #include "enclave/engine/testing/topology_builder.h"
 
 namespace ephemeralml::engine {
@@ -273,6 +275,185 @@ TEST_F(Executing, TakesAnyRankWhereTheModelNamesNone) {
   const std::vector<float> x = {1, 2};
   EXPECT_TRUE(Run({View<float>("x", {1, 2, 1}, x)}).has_value());
   EXPECT_TRUE(Run({View<float>("x", {0}, {})}).has_value());
+}
+
+// A loop that doubles its state and gathers what it was: i, condition, x to condition, 2 x, x.
+wire::Node* AddDoublingLoop(TopologyBuilder& builder, const std::vector<uint32_t>& inputs) {
+  wire::Node* loop = AddNode(builder.graph(), "Loop", inputs, {20, 21});
+  wire::Graph* body = AddSubgraph(*loop, "body");
+  for (const uint32_t id : {30, 31, 32}) body->add_inputs()->set_id(id);
+  AddNode(*body, "Identity", {31}, {33});
+  AddNode(*body, "Add", {32, 32}, {34});
+  AddNode(*body, "Identity", {32}, {35});
+  for (const uint32_t id : {33, 34, 35}) body->add_outputs()->set_id(id);
+  return loop;
+}
+
+TEST_F(Executing, LoopsAsOftenAsAskedFor) {
+  builder_.Input(1, "n", {}, ElementType::kInt64).Input(2, "x", {2}).Output(20, "y");
+  builder_.Output(21, "all");
+  AddDoublingLoop(builder_, {1, 0, 2});
+  Prepare();
+  const auto outputs = Run({View<int64_t>("n", {}, {3}), View<float>("x", {2}, {1, 2})});
+  ASSERT_TRUE(outputs.has_value()) << outputs.error().what;
+  EXPECT_THAT(Floats((*outputs)[0]), ElementsAre(8, 16));
+  EXPECT_THAT(Floats((*outputs)[1]), ElementsAre(1, 2, 2, 4, 4, 8));
+  EXPECT_THAT((*outputs)[1].tensor.shape(), ElementsAre(3, 2));
+}
+
+TEST_F(Executing, StopsLoopsThatDontEnd) {
+  builder_.Input(1, "n", {}, ElementType::kInt64).Input(2, "x", {0}).Output(20, "y");
+  builder_.Output(21, "all");
+  AddDoublingLoop(builder_, {1, 0, 2});
+  Prepare();
+  ExpectFailure({View<int64_t>("n", {}, {INT64_MAX}), View<float>("x", {0}, {})},
+                "step_limit_exceeded", {.most_steps = 1000});
+  ExpectFailure({View<int64_t>("n", {}, {INT64_MAX}), View<float>("x", {0}, {})},
+                "sequence_too_long");
+}
+
+// A body without nodes runs nothing that could be counted, but for itself.
+TEST_F(Executing, CountsRunsOfAnEmptyBody) {
+  builder_.Input(1, "c", {}, ElementType::kBool).Output(20, "y");
+  wire::Node* loop = AddNode(builder_.graph(), "Loop", {0, 1, 1}, {20});
+  wire::Graph* body = AddSubgraph(*loop, "body");
+  for (const uint32_t id : {30, 31, 32}) body->add_inputs()->set_id(id);
+  for (const uint32_t id : {31, 32}) body->add_outputs()->set_id(id);
+  Prepare();
+  const Bytes yes = {1};
+  ExpectFailure({{"c", {ElementType::kBool, {}, yes}}}, "step_limit_exceeded",
+                {.most_steps = 1000});
+}
+
+TEST_F(Executing, RefusesBodiesThatDontFitTheirLoop) {
+  builder_.Input(1, "n", {}, ElementType::kInt64).Input(2, "x", {2}).Output(20, "y");
+  AddDoublingLoop(builder_, {1, 0, 2, 2});
+  Prepare();
+  ExpectFailure({View<int64_t>("n", {}, {3}), View<float>("x", {2}, {1, 2})}, "topology_malformed");
+}
+
+TEST_F(Executing, CarriesSequences) {
+  builder_.Input(1, "x", {2}).Input(2, "at", {}, ElementType::kInt64).Output(6, "y");
+  AddNode(builder_.graph(), "SequenceEmpty", {}, {3});
+  AddNode(builder_.graph(), "SequenceInsert", {3, 1}, {4});
+  AddNode(builder_.graph(), "SequenceInsert", {4, 1, 2}, {5});
+  AddNode(builder_.graph(), "SequenceAt", {5, 2}, {6});
+  Prepare();
+  {
+    const auto outputs = Run({View<float>("x", {2}, {1, 2}), View<int64_t>("at", {}, {-1})});
+    ASSERT_TRUE(outputs.has_value()) << outputs.error().what;
+    EXPECT_THAT(Floats(outputs->front()), ElementsAre(1, 2));
+  }
+  ExpectFailure({View<float>("x", {2}, {1, 2}), View<int64_t>("at", {}, {5})}, "input_invalid");
+}
+
+TEST_F(Executing, GivesNoKernelASequenceForATensor) {
+  builder_.Input(1, "x", {2}).Output(3, "y");
+  AddNode(builder_.graph(), "SequenceConstruct", {1, 1}, {2});
+  wire::Node* node = AddNode(builder_.graph(), "Relu", {2}, {3});
+  for (const char* op : {"Relu", "Shape", "Size", "Flatten", "Dropout", "Cast", "Transpose"}) {
+    node->set_operator_(op);
+    node->clear_attributes();
+    if (node->operator_() == "Cast") {
+      wire::Attribute* to = node->add_attributes();
+      to->set_name("to");
+      to->set_i(1);
+    }
+    auto prepared = engine::Prepare(builder_.topology());
+    ASSERT_TRUE(prepared.has_value()) << op << prepared.error().what;
+    model_ = *std::move(prepared);
+    if (blob_ == nullptr) blob_ = &builder_.Seal();
+    ExpectFailure({View<float>("x", {2}, {1, 2})}, "input_invalid");
+  }
+}
+
+TEST_F(Executing, LendsNarrowFloatsAsFloats) {
+  builder_.Input(1, "x", {2}, ElementType::kFloat16).Output(2, "y");
+  AddNode(builder_.graph(), "Sqrt", {1}, {2});
+  Prepare();
+  const auto outputs = Run({[] {
+    static const std::vector<uint16_t> kFourAndTwo = {0x4400, 0x4000};
+    NamedView view = View<uint16_t>("x", {2}, kFourAndTwo);
+    view.tensor.type = ElementType::kFloat16;
+    return view;
+  }()});
+  ASSERT_TRUE(outputs.has_value()) << outputs.error().what;
+  const TensorView view = outputs->front().tensor.View();
+  EXPECT_EQ(view.type, ElementType::kFloat16);
+  EXPECT_THAT(std::vector<uint8_t>(view.bytes.begin(), view.bytes.end()),
+              ElementsAre(0x00, 0x40, 0xA8, 0x3D));  // 2 and sqrt(2)
+}
+
+class ExecutingOnStrings : public Executing {
+ protected:
+  static NamedView Texts(std::string_view name, const Bytes& encoded, int64_t count) {
+    return {name, {ElementType::kString, {count}, encoded}};
+  }
+  const std::vector<std::string_view> texts_ = {"b", "", "a long text", "b"};
+  const Bytes encoded_ = wire::EncodeStrings(texts_);
+};
+
+TEST_F(ExecutingOnStrings, MovesAndSortsThem) {
+  builder_.Input(1, "x", {-1}, ElementType::kString).Output(2, "y");
+  AddNode(builder_.graph(), "Unique", {1}, {2});
+  Prepare();
+  const auto outputs = Run({Texts("x", encoded_, 4)});
+  ASSERT_TRUE(outputs.has_value()) << outputs.error().what;
+  EXPECT_THAT(*Strings(outputs->front().tensor.View()), ElementsAre("", "a long text", "b"));
+}
+
+TEST_F(ExecutingOnStrings, ComputesNothingWithThem) {
+  builder_.Input(1, "x", {-1}, ElementType::kString).Output(2, "y");
+  AddNode(builder_.graph(), "Add", {1, 1}, {2});
+  Prepare();
+  ExpectFailure({Texts("x", encoded_, 4)}, "type_unsupported");
+}
+
+TEST_F(ExecutingOnStrings, ReadsAndWritesNumbers) {
+  builder_.Input(1, "x", {-1}, ElementType::kString).Output(3, "y");
+  const std::pair<int, uint32_t> casts[] = {{10, 2}, {8, 3}};  // to float16 and back
+  for (const auto& [to, output] : casts) {
+    wire::Attribute* attribute =
+        AddNode(builder_.graph(), "Cast", {output - 1}, {output})->add_attributes();
+    attribute->set_name("to");
+    attribute->set_i(to);
+  }
+  Prepare();
+  const std::vector<std::string_view> numbers = {"1.50", "-INF", "nan", "1e3"};
+  const Bytes encoded = wire::EncodeStrings(numbers);
+  {
+    const auto outputs = Run({Texts("x", encoded, 4)});
+    ASSERT_TRUE(outputs.has_value()) << outputs.error().what;
+    EXPECT_THAT(*Strings(outputs->front().tensor.View()),
+                ElementsAre("1.5", "-INF", "NaN", "1000"));
+  }
+  ExpectFailure({Texts("x", encoded_, 4)}, "input_invalid");
+}
+
+TEST_F(ExecutingOnStrings, RefusesBytesThatAreNone) {
+  builder_.Input(1, "x", {-1}, ElementType::kString).Output(2, "y");
+  AddNode(builder_.graph(), "Identity", {1}, {2});
+  Prepare();
+  ExpectFailure({Texts("x", encoded_, 5)}, "input_mismatch");
+  ExpectFailure({Texts("x", {}, 1)}, "input_mismatch");
+}
+
+TEST_F(Executing, TakesOptionalsAndSequencesWhereTheModelDoes) {
+  builder_.Input(1, "x", {2}).Output(2, "y");
+  builder_.graph().mutable_inputs(0)->set_is_optional(true);
+  builder_.graph().mutable_inputs(0)->set_is_sequence(true);
+  AddNode(builder_.graph(), "OptionalHasElement", {1}, {2});
+  Prepare();
+  NamedView nothing{"x", {}, ValueKind::kNothing};
+  {
+    const auto without = Run({nothing});
+    ASSERT_TRUE(without.has_value()) << without.error().what;
+    EXPECT_THAT(without->front().tensor.View().bytes, ElementsAre(0));
+  }
+  ExpectFailure({View<float>("x", {2}, {1, 2})}, "input_mismatch");
+  builder_.graph().mutable_inputs(0)->set_is_optional(false);
+  model_ = *engine::Prepare(builder_.topology());
+  ExpectFailure({nothing}, "input_mismatch");
 }
 
 }  // namespace

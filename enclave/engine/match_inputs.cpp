@@ -61,6 +61,12 @@ Done MatchShape(const PreparedValue& expected, const Shape& given, Symbols& symb
   return {};
 }
 
+Done MatchStrings(const PreparedValue& expected, const TensorView& given) {
+  if (Strings(given).has_value()) return {};
+  return Mismatch("input '" + expected.name + "': the data aren't the strings of shape " +
+                  Describe(given.shape));
+}
+
 Done Match(const PreparedValue& expected, const TensorView& given, Symbols& symbols) {
   if (given.type != expected.type) {
     return Mismatch("input '" + expected.name + "': expected type " +
@@ -68,6 +74,7 @@ Done Match(const PreparedValue& expected, const TensorView& given, Symbols& symb
                     std::string(wire::Name(given.type)));
   }
   TRY_OK(MatchShape(expected, given.shape, symbols));
+  if (given.type == ElementType::kString) return MatchStrings(expected, given);
   const Result<size_t> bytes = ByteCount(given.type, given.shape);
   if (!bytes.has_value()) {
     return Mismatch("input '" + expected.name + "': shape " + Describe(given.shape) +
@@ -81,13 +88,31 @@ Done Match(const PreparedValue& expected, const TensorView& given, Symbols& symb
   return {};
 }
 
+std::string KindOf(const PreparedValue& value) {
+  const std::string kind = value.is_sequence ? "a sequence" : "a tensor";
+  return value.is_optional ? kind + " or nothing" : kind;
+}
+
+Done MatchKind(const PreparedValue& expected, const NamedView& given, Symbols& symbols) {
+  const bool matches = given.kind == ValueKind::kNothing    ? expected.is_optional
+                       : given.kind == ValueKind::kSequence ? expected.is_sequence
+                                                            : !expected.is_sequence;
+  if (!matches) return Mismatch("input '" + expected.name + "': expected " + KindOf(expected));
+  if (given.kind == ValueKind::kTensor) return Match(expected, given.tensor, symbols);
+  for (const TensorView& element : given.elements) {
+    Symbols of_this_element;
+    TRY_OK(Match(expected, element, of_this_element));
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<std::vector<TensorView>> MatchInputs(const std::vector<PreparedValue>& expected,
-                                            std::span<const NamedView> given) {
-  std::map<std::string_view, const TensorView*> by_name;
+Result<std::vector<const NamedView*>> MatchInputs(const std::vector<PreparedValue>& expected,
+                                                  std::span<const NamedView> given) {
+  std::map<std::string_view, const NamedView*> by_name;
   for (const NamedView& input : given) {
-    if (!by_name.emplace(input.name, &input.tensor).second) {
+    if (!by_name.emplace(input.name, &input).second) {
       return Mismatch("input '" + std::string(input.name) + "' is given twice");
     }
     if (std::ranges::find(expected, input.name, &PreparedValue::name) == expected.end()) {
@@ -95,7 +120,7 @@ Result<std::vector<TensorView>> MatchInputs(const std::vector<PreparedValue>& ex
                       "' is not one of the model's: " + Names(expected));
     }
   }
-  std::vector<TensorView> matched;
+  std::vector<const NamedView*> matched;
   Symbols symbols;
   for (const PreparedValue& value : expected) {
     const auto found = by_name.find(value.name);
@@ -103,8 +128,8 @@ Result<std::vector<TensorView>> MatchInputs(const std::vector<PreparedValue>& ex
       return Mismatch("input '" + value.name + "' is missing: expected type " +
                       std::string(wire::Name(value.type)));
     }
-    TRY_OK(Match(value, *found->second, symbols));
-    matched.push_back(*found->second);
+    TRY_OK(MatchKind(value, *found->second, symbols));
+    matched.push_back(found->second);
   }
   return matched;
 }

@@ -8,9 +8,9 @@
 
 namespace ephemeralml::engine {
 
-/// For each of the model's inputs the view that was given for it.
+/// For each of the model's inputs what was given for it.
 /// Errors: kInvalidArgument `input_mismatch`.
-Result<std::vector<TensorView>> MatchInputs(const std::vector<PreparedValue>& expected,
-                                            std::span<const NamedView> given);
+Result<std::vector<const NamedView*>> MatchInputs(const std::vector<PreparedValue>& expected,
+                                                  std::span<const NamedView> given);
 
 }  // namespace ephemeralml::engine

@@ -17,7 +17,8 @@ constexpr int kMostDimensions = 32;
 std::string ValueName(uint32_t id) { return "value " + std::to_string(id); }
 
 Result<PreparedValue> ReadValue(const wire::Value& message, Slot slot) {
-  PreparedValue value{slot, message.name(), wire::ElementTypeFromNumber(message.type()), {}};
+  PreparedValue value{slot, message.name(),        wire::ElementTypeFromNumber(message.type()),
+                      {},   message.is_sequence(), message.is_optional()};
   if (!message.has_shape()) return value;
   if (message.shape_size() > kMostDimensions) {
     return TopologyMalformed(ValueName(message.id()) + " has too many dimensions");

@@ -37,6 +37,8 @@ struct PreparedValue {
   std::string name;
   ElementType type = ElementType::kUndefined;
   std::optional<std::vector<Dimension>> shape;  ///< none: of any rank
+  bool is_sequence = false;                     ///< of tensors of that type
+  bool is_optional = false;                     ///< may be nothing
 };
 
 struct PreparedNode {

@@ -177,11 +177,11 @@ TEST(Prepare, LimitsTheNumberOfNodes) {
 
 TEST(Prepare, RefusesOperatorsThatItHasNot) {
   TopologyBuilder builder = TwoNodes();
-  builder.graph().mutable_nodes(1)->set_operator_("Einsum");
+  builder.graph().mutable_nodes(1)->set_operator_("Gradient");
   const auto prepared = Prepare(builder.topology());
   ASSERT_FALSE(prepared.has_value());
   EXPECT_EQ(prepared.error().reason, "operator_unsupported");
-  EXPECT_THAT(prepared.error().what, HasSubstr("node 1 (Einsum)"));
+  EXPECT_THAT(prepared.error().what, HasSubstr("node 1 (Gradient)"));
 }
 
 TEST(Prepare, RefusesDomainsThatAreNotImportedOrImportedTwice) {

@@ -51,25 +51,49 @@ Result<std::unique_ptr<crypto::BlobCipher>> CipherFor(const wire::Blob& blob,
   return crypto::BlobCipher::Create(secret, id, blob.chunk_count(), blob.chunk_bytes());
 }
 
+engine::TensorView ViewOf(const wire::Tensor& tensor) {
+  return {static_cast<engine::ElementType>(tensor.type()),
+          {tensor.dims().begin(), tensor.dims().end()},
+          AsBytes(tensor.data())};
+}
+
+engine::NamedView InputOf(const wire::Tensor& tensor) {
+  engine::NamedView input{tensor.name(), ViewOf(tensor)};
+  if (tensor.kind() == wire::NOTHING) input.kind = engine::ValueKind::kNothing;
+  if (tensor.kind() != wire::SEQUENCE) return input;
+  input.kind = engine::ValueKind::kSequence;
+  for (const wire::Tensor& element : tensor.elements()) input.elements.push_back(ViewOf(element));
+  return input;
+}
+
 std::vector<engine::NamedView> InputsOf(const wire::Request& request) {
   std::vector<engine::NamedView> inputs;
   for (const wire::Tensor& tensor : request.inputs()) {
-    inputs.push_back({tensor.name(),
-                      {static_cast<wire::ElementType>(tensor.type()),
-                       {tensor.dims().begin(), tensor.dims().end()},
-                       AsBytes(tensor.data())}});
+    inputs.push_back(InputOf(tensor));
   }
   return inputs;
 }
 
+void SetValue(const engine::Tensor& value, wire::Tensor& message) {
+  if (value.kind() == engine::ValueKind::kNothing) return message.set_kind(wire::NOTHING);
+  if (value.kind() == engine::ValueKind::kSequence) {
+    message.set_kind(wire::SEQUENCE);
+    for (const engine::Tensor& element : value.elements()) {
+      SetValue(element, *message.add_elements());
+    }
+    return;
+  }
+  const engine::TensorView view = value.View();
+  message.set_type(static_cast<wire::DataType>(view.type));
+  message.mutable_dims()->Add(view.shape.begin(), view.shape.end());
+  message.set_data(view.bytes.data(), view.bytes.size());
+}
+
 void AddOutputs(const std::vector<engine::NamedTensor>& tensors, wire::Outputs& outputs) {
   for (const engine::NamedTensor& each : tensors) {
-    const engine::TensorView view = each.tensor.View();
     wire::Tensor& tensor = *outputs.add_tensors();
     tensor.set_name(each.name);
-    tensor.set_type(static_cast<wire::DataType>(view.type));
-    tensor.mutable_dims()->Add(view.shape.begin(), view.shape.end());
-    tensor.set_data(view.bytes.data(), view.bytes.size());
+    SetValue(each.tensor, tensor);
   }
 }
 

@@ -69,7 +69,8 @@ struct Foreign {
 };
 
 Foreign ArbitraryForeign() {
-  return *rc::gen::element(Foreign{"", "Einsum", "Einsum-17"}, Foreign{"", "GRU", "GRU-17"},
+  return *rc::gen::element(Foreign{"", "Gradient", "Gradient-17"},
+                           Foreign{"", "Mish", "Mish-17"},  // from version 18 on
                            Foreign{"", "Gelu", "Gelu-17"},  // from version 20 on
                            Foreign{"", "relu", "relu-17"}, Foreign{"", "Conv2", "Conv2-17"},
                            Foreign{"com.microsoft", "BeamSearch", "com.microsoft::BeamSearch-1"},

@@ -4,8 +4,10 @@
 // metadata, shapes of inner values) is never read.
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -60,6 +62,7 @@ struct Attribute {
   std::vector<float> floats;
   std::vector<int64_t> ints;
   std::vector<std::string_view> strings;
+  std::string_view reference;  ///< in a function: the attribute of the call that it is
 };
 
 struct Node {
@@ -79,7 +82,9 @@ struct Dimension {
 
 struct ValueInfo {
   std::string_view name;
-  bool is_tensor = false;  ///< false: a sequence, map or optional, or no type at all
+  bool is_tensor = false;    ///< false: a map or what we don't know, or no type at all
+  bool is_sequence = false;  ///< of tensors, which `element_type` and `shape` describe
+  bool is_optional = false;  ///< a tensor or sequence, or nothing
   bool has_type = false;
   int32_t element_type = 0;
   std::optional<std::vector<Dimension>> shape;
@@ -93,13 +98,27 @@ struct Graph {
   std::vector<ValueInfo> outputs;
 };
 
-struct Model {
-  struct OperatorSet {
-    std::string_view domain;
-    int64_t version = 0;
-  };
+struct OperatorSet {
+  std::string_view domain;
+  int64_t version = 0;
+};
+
+/// An operator that the model itself defines.
+struct Function {
+  std::string_view name;
+  std::string_view domain;
+  std::vector<std::string_view> inputs;
+  std::vector<std::string_view> outputs;
+  std::vector<Attribute> defaults;
+  std::vector<Node> nodes;
   std::vector<OperatorSet> operator_sets;
-  std::vector<std::string_view> functions;  ///< names of model-local functions
+};
+
+struct Model {
+  using OperatorSet = onnx::OperatorSet;
+  std::vector<OperatorSet> operator_sets;
+  std::vector<Function> functions;
+  std::deque<std::string> made_names;  ///< of values that ExpandFunctions made
   Graph graph;
 };
 

@@ -29,7 +29,7 @@ class ModelReader {
         }
         case 25: {
           TRY(const ByteSpan function, reader.View());
-          return Add(model.functions, ReadText(function, 1));
+          return Add(model.functions, ReadFunction(function));
         }
         default:
           return reader.Skip();
@@ -56,6 +56,37 @@ class ModelReader {
       return reader.Skip();
     }));
     return set;
+  }
+
+  Result<Function> ReadFunction(ByteSpan bytes) {
+    Function function;
+    TRY_OK(ForEachField(bytes, [&](MessageReader& reader) -> Done {
+      switch (reader.field()) {
+        case 1:
+          return Set(function.name, reader.Text());
+        case 4:
+          return Add(function.inputs, reader.Text());
+        case 5:
+          return Add(function.outputs, reader.Text());
+        case 7: {
+          TRY(const ByteSpan node, reader.View());
+          return Add(function.nodes, ReadNode(node, 1));
+        }
+        case 9: {
+          TRY(const ByteSpan set, reader.View());
+          return Add(function.operator_sets, ReadOperatorSet(set));
+        }
+        case 10:
+          return Set(function.domain, reader.Text());
+        case 11: {
+          TRY(const ByteSpan attribute, reader.View());
+          return Add(function.defaults, ReadAttribute(attribute, 1));
+        }
+        default:
+          return reader.Skip();
+      }
+    }));
+    return function;
   }
 
   // The text field `number` of a message of which nothing else is wanted.
@@ -165,6 +196,8 @@ class ModelReader {
         return ReadInts(reader, attribute.ints);
       case 9:
         return Add(attribute.strings, reader.Text());
+      case 21:
+        return Set(attribute.reference, reader.Text());
       case 20: {
         TRY(const int32_t type, reader.Int32());
         attribute.type = static_cast<AttributeType>(type);
@@ -266,10 +299,26 @@ class ModelReader {
 
   Done ReadType(ByteSpan bytes, ValueInfo& info) {
     return ForEachField(bytes, [&](MessageReader& reader) -> Done {
+      const int field = reader.field();
+      if (field != 1 && field != 4 && field != 9) return reader.Skip();
+      TRY(const ByteSpan inner, reader.View());
+      if (field == 1) {
+        info.is_tensor = true;
+        return ReadTensorType(inner, info);
+      }
+      // Sequences of optionals, and sequences of sequences, are of no use to any operator.
+      if (info.is_sequence || (field == 9 && info.is_optional)) return MessageReader::Malformed();
+      (field == 4 ? info.is_sequence : info.is_optional) = true;
+      return ReadElementType(inner, info);
+    });
+  }
+
+  // Of a sequence or an optional.
+  Done ReadElementType(ByteSpan bytes, ValueInfo& info) {
+    return ForEachField(bytes, [&](MessageReader& reader) -> Done {
       if (reader.field() != 1) return reader.Skip();
-      TRY(const ByteSpan tensor_type, reader.View());
-      info.is_tensor = true;
-      return ReadTensorType(tensor_type, info);
+      TRY(const ByteSpan type, reader.View());
+      return ReadType(type, info);
     });
   }
 

@@ -26,6 +26,18 @@ struct NodeSpec {
   Attributes attributes;
 };
 
+/// A subgraph from outside. Types and shapes are what the model says, so they may be missing, or
+/// wrong.
+struct GraphInterface {
+  struct Output {
+    ElementType type = ElementType::kUndefined;
+    Shape shape;  ///< 0 for sizes that aren't known; empty if the rank isn't either
+  };
+
+  size_t inputs = 0;
+  std::vector<Output> outputs;
+};
+
 /// Measured to be flat from 36 to 288 KiB, and small is what we want to have open: 384 steps for 64
 /// columns, and their biases.
 inline constexpr uint64_t kLargestPieceBytes = (384 + 1) * wire::kPanelColumns * sizeof(float);
@@ -43,7 +55,10 @@ class KernelContext {
   /// False if nobody reads the output.
   virtual bool WantsOutput(size_t index) const = 0;
 
-  // Type and shape, without opening a weight. A bug if the input is absent.
+  /// A bug if the input is absent.
+  virtual ValueKind InputKind(size_t index) const = 0;
+
+  // Type and shape, without opening a weight. A bug if the input is absent or no tensor.
   virtual ElementType InputType(size_t index) const = 0;
   virtual const Shape& InputShape(size_t index) const = 0;
 
@@ -53,6 +68,10 @@ class KernelContext {
   /// The input's elements. A weight is opened whole and wiped when Run returns.
   /// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.
   virtual Result<TensorView> Input(size_t index) = 0;
+
+  /// A value of any kind, shared where it is an activation; a weight is copied. A bug if the input
+  /// is absent. Errors: as Input.
+  virtual Result<Tensor> InputValue(size_t index) = 0;
 
   /// The panels of a weight, from the first. A bug if the input isn't one.
   /// Errors: kMalformed `topology_malformed` (it is packed for another kind of operator).
@@ -64,6 +83,9 @@ class KernelContext {
 
   /// Makes an output, zeroed; the pointer is valid until Run returns. Errors: kOverLimit.
   virtual Result<Tensor*> Output(size_t index, ElementType type, Shape shape) = 0;
+
+  /// Makes a value of any kind an output.
+  virtual void SetOutput(size_t index, Tensor value) = 0;
 
   /// Makes an output that has an input's elements under another shape; copies only if it must.
   virtual Done ForwardInput(size_t input, size_t output, Shape shape) = 0;
@@ -79,6 +101,14 @@ class KernelContext {
 
   /// Runs a subgraph that takes no inputs (If's branches) and makes its outputs this node's.
   virtual Done RunGraph(const PreparedGraph& graph) = 0;
+
+  /// What a subgraph takes and makes.
+  virtual GraphInterface InterfaceOf(const PreparedGraph& graph) const = 0;
+  /// Runs a subgraph on these inputs and returns its outputs. Each call counts as a step.
+  /// Errors: kMalformed `topology_malformed` (another number of inputs), kOverLimit
+  /// `step_limit_exceeded`, those of the subgraph.
+  virtual Result<std::vector<Tensor>> CallGraph(const PreparedGraph& graph,
+                                                std::vector<Tensor> inputs) = 0;
 
   virtual Threads& threads() = 0;
 };

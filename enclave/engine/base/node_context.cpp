@@ -40,9 +40,7 @@ Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources) 
     std::ranges::copy(opened.bytes(), copy.MutableBytes().begin());
     return copy;
   }
-  TRY(Tensor copy, Tensor::Create(*resources.arena, input.constant->type, input.constant->shape));
-  std::ranges::copy(input.constant->bytes, copy.MutableBytes().begin());
-  return copy;
+  return Tensor::CopyOf(*resources.arena, *input.constant);
 }
 
 NodeContext::NodeContext(const Resources& resources, std::vector<NodeInput> inputs,
@@ -64,6 +62,11 @@ bool NodeContext::WantsOutput(size_t index) const {
 const NodeInput& NodeContext::Present(size_t index) const {
   CHECK(HasInput(index));
   return inputs_[index];
+}
+
+ValueKind NodeContext::InputKind(size_t index) const {
+  const NodeInput& input = Present(index);
+  return input.activation != nullptr ? input.activation->kind() : ValueKind::kTensor;
 }
 
 ElementType NodeContext::InputType(size_t index) const {
@@ -90,6 +93,15 @@ Result<TensorView> NodeContext::Input(size_t index) {
     opened_[index].emplace(std::move(opened));
   }
   return TensorView{input.weight->type, input.weight->shape, opened_[index]->bytes()};
+}
+
+Result<Tensor> NodeContext::InputValue(size_t index) {
+  return ToActivation(Present(index), *resources_);
+}
+
+void NodeContext::SetOutput(size_t index, Tensor value) {
+  CHECK(index < outputs_.size());
+  outputs_[index] = std::move(value);
 }
 
 Result<weights::PanelStream> NodeContext::Panels(size_t index) {
@@ -125,8 +137,7 @@ MutableByteSpan NodeContext::Window(size_t part) {
 }
 
 Done NodeContext::RunGraph(const PreparedGraph& graph) {
-  CHECK(resources_->run_graph != nullptr);
-  TRY(std::vector<Tensor> results, resources_->run_graph(graph));
+  TRY(std::vector<Tensor> results, CallGraph(graph, {}));
   if (results.size() != outputs_.size()) {
     return Error{Code::kMalformed, "topology_malformed",
                  "a subgraph makes " + std::to_string(results.size()) +
@@ -134,6 +145,21 @@ Done NodeContext::RunGraph(const PreparedGraph& graph) {
   }
   std::ranges::move(results, outputs_.begin());
   return {};
+}
+
+GraphInterface NodeContext::InterfaceOf(const PreparedGraph& graph) const {
+  CHECK(resources_->interface_of != nullptr);
+  return resources_->interface_of(graph);
+}
+
+Result<std::vector<Tensor>> NodeContext::CallGraph(const PreparedGraph& graph,
+                                                   std::vector<Tensor> inputs) {
+  CHECK(resources_->run_graph != nullptr);
+  return resources_->run_graph(graph, std::move(inputs));
+}
+
+void NodeContext::DropOutputs() {
+  for (std::optional<Tensor>& output : outputs_) output.reset();
 }
 
 Result<std::vector<Tensor>> NodeContext::TakeOutputs() {

@@ -31,8 +31,9 @@ struct Resources {
   Threads* threads = nullptr;
   /// For every thread the window in which it opens panels; from MakeWindows.
   std::span<ArenaBlock> windows = {};
-  /// Runs a subgraph without inputs and returns its outputs.
-  std::function<Result<std::vector<Tensor>>(const PreparedGraph&)> run_graph;
+  /// Runs a subgraph on inputs and returns its outputs.
+  std::function<Result<std::vector<Tensor>>(const PreparedGraph&, std::vector<Tensor>)> run_graph;
+  std::function<GraphInterface(const PreparedGraph&)> interface_of = nullptr;
 };
 
 /// A window for each thread, for pieces of up to kLargestPieceBytes.
@@ -53,19 +54,28 @@ class NodeContext final : public KernelContext {
   size_t output_count() const override { return wants_output_.size(); }
   bool HasInput(size_t index) const override;
   bool WantsOutput(size_t index) const override;
+  ValueKind InputKind(size_t index) const override;
   ElementType InputType(size_t index) const override;
   const Shape& InputShape(size_t index) const override;
   bool IsWeight(size_t index) const override;
   Result<TensorView> Input(size_t index) override;
+  Result<Tensor> InputValue(size_t index) override;
   Result<weights::PanelStream> Panels(size_t index) override;
   Result<weights::PackedWeight> Packed(size_t index, weights::PanelLayout layout) override;
   Result<Tensor*> Output(size_t index, ElementType type, Shape shape) override;
+  void SetOutput(size_t index, Tensor value) override;
   Done ForwardInput(size_t input, size_t output, Shape shape) override;
   Result<ArenaBlock> Scratch(size_t bytes) override;
   Arena& arena() override { return *resources_->arena; }
   MutableByteSpan Window(size_t part) override;
   Done RunGraph(const PreparedGraph& graph) override;
+  GraphInterface InterfaceOf(const PreparedGraph& graph) const override;
+  Result<std::vector<Tensor>> CallGraph(const PreparedGraph& graph,
+                                        std::vector<Tensor> inputs) override;
   Threads& threads() override { return *resources_->threads; }
+
+  /// Forgets the outputs that a run that failed has made.
+  void DropOutputs();
 
   /// The outputs, one for each that the node lists; those that nobody wants may be empty tensors.
   /// Errors: kInternal `output_missing` if the kernel left a wanted one out.

@@ -6,6 +6,7 @@
 
 #include "common/base/checked.h"
 #include "common/base/secret_bytes.h"
+#include "common/wire/strings.h"
 
 namespace ephemeralml::engine {
 namespace {
@@ -64,9 +65,63 @@ Result<Tensor> Tensor::Create(Arena& arena, ElementType type, Shape shape) {
   return tensor;
 }
 
+Result<std::vector<std::string_view>> Strings(const TensorView& tensor) {
+  CHECK(tensor.type == ElementType::kString);
+  TRY(const size_t count, ElementCount(tensor.shape));
+  return wire::DecodeStrings(tensor.bytes, count);
+}
+
+Result<Tensor> Tensor::CopyOf(Arena& arena, const TensorView& view) {
+  if (view.type == ElementType::kString) {
+    TRY(const std::vector<std::string_view> strings, Strings(view));
+    return OfStrings(arena, view.shape, strings);
+  }
+  TRY(Tensor copy, Create(arena, view.type, view.shape));
+  CHECK(copy.byte_count_ == view.bytes.size());
+  std::ranges::copy(view.bytes, copy.MutableBytes().begin());
+  return copy;
+}
+
+Result<Tensor> Tensor::OfStrings(Arena& arena, Shape shape,
+                                 std::span<const std::string_view> strings) {
+  TRY(const size_t count, ElementCount(shape));
+  CHECK(count == strings.size());
+  Tensor tensor;
+  TRY(tensor.byte_count_, wire::EncodedSize(strings));
+  TRY(ArenaBlock block, arena.Allocate(tensor.byte_count_));
+  wire::EncodeStrings(strings, block.bytes());
+  tensor.type_ = ElementType::kString;
+  tensor.shape_ = std::move(shape);
+  tensor.storage_ = std::make_shared<ArenaBlock>(std::move(block));
+  return tensor;
+}
+
+Result<Tensor> Tensor::Sequence(std::vector<Tensor> elements) {
+  if (elements.size() > kLongestSequence) {
+    return Error{Code::kOverLimit, "sequence_too_long",
+                 "a sequence has more elements than a sequence may have"};
+  }
+  Tensor sequence;
+  sequence.kind_ = ValueKind::kSequence;
+  sequence.elements_ = std::make_shared<const std::vector<Tensor>>(std::move(elements));
+  return sequence;
+}
+
+Tensor Tensor::Nothing() {
+  Tensor nothing;
+  nothing.kind_ = ValueKind::kNothing;
+  return nothing;
+}
+
+const std::vector<Tensor>& Tensor::elements() const {
+  CHECK(kind_ == ValueKind::kSequence);
+  return *elements_;
+}
+
 Tensor Tensor::Reshaped(Shape shape) const {
-  const Result<size_t> bytes = ByteCount(type_, shape);
-  CHECK(bytes.has_value() && *bytes == byte_count_);
+  const Result<size_t> count = ElementCount(shape);
+  const Result<size_t> own_count = ElementCount(shape_);
+  CHECK(kind_ == ValueKind::kTensor && count && own_count && *count == *own_count);
   Tensor tensor = *this;
   tensor.shape_ = std::move(shape);
   return tensor;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "common/base/arena.h"
@@ -14,6 +15,7 @@
 namespace ephemeralml::engine {
 
 using wire::ElementType;
+using wire::ValueKind;
 using Shape = std::vector<int64_t>;
 
 /// The product of the dimensions; 1 for a scalar. Errors: kMalformed `shape_invalid` (a negative
@@ -88,13 +90,34 @@ struct TensorView {
   }
 };
 
+/// The elements of a tensor of strings, as views into its bytes.
+/// Errors: kMalformed `strings_malformed`; those of ElementCount.
+Result<std::vector<std::string_view>> Strings(const TensorView& tensor);
+
+/// The longest sequence, and the most steps whose results a loop gathers.
+inline constexpr size_t kLongestSequence = size_t{1} << 20;
+
 /// An activation: row-major, in arena memory that several tensors may share (as Reshape's input and
-/// output do). A shared tensor's elements are never written.
+/// output do). A shared tensor's elements are never written. A value may also be a sequence of
+/// tensors, or the nothing that an optional holds: these have neither type nor shape.
 class Tensor {
  public:
   Tensor() = default;
   /// A zeroed tensor. Errors: as ByteCount, kOverLimit `session_memory_exceeded`.
   static Result<Tensor> Create(Arena& arena, ElementType type, Shape shape);
+
+  /// A copy of the elements. Errors: as Create; kMalformed `strings_malformed`.
+  static Result<Tensor> CopyOf(Arena& arena, const TensorView& view);
+  /// A tensor of strings, one for each place of the shape. Errors: as Create.
+  static Result<Tensor> OfStrings(Arena& arena, Shape shape,
+                                  std::span<const std::string_view> strings);
+  /// Errors: kOverLimit `sequence_too_long`.
+  static Result<Tensor> Sequence(std::vector<Tensor> elements);
+  static Tensor Nothing();
+
+  ValueKind kind() const { return kind_; }
+  /// Of a sequence.
+  const std::vector<Tensor>& elements() const;
 
   /// The same elements under another shape of equal element count.
   Tensor Reshaped(Shape shape) const;
@@ -120,6 +143,8 @@ class Tensor {
   Shape shape_;
   size_t byte_count_ = 0;
   std::shared_ptr<ArenaBlock> storage_;
+  ValueKind kind_ = ValueKind::kTensor;
+  std::shared_ptr<const std::vector<Tensor>> elements_;
 };
 
 }  // namespace ephemeralml::engine

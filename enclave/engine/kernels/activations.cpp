@@ -56,6 +56,60 @@ MadeKernel MakeHardSwish(const NodeSpec& node) {
       node, []<class T>(T x) -> T { return x * std::clamp(x / T{6} + T{0.5}, T{0}, T{1}); });
 }
 
+/// x, or alpha * (e^(x / alpha) - 1) below 0. Source: ONNX operator Celu, version 12.
+MadeKernel MakeCelu(const NodeSpec& node) {
+  TRY(const float alpha, node.attributes.Float("alpha", 1.0f));
+  return MakeUnary<FloatTypes>(node, [alpha]<class T>(T x) -> T {
+    const auto a = static_cast<T>(alpha);
+    return x < T{0} ? a * std::expm1(x / a) : x;
+  });
+}
+
+/// gamma times x, or times alpha * (e^x - 1) below 0. Source: ONNX operator Selu, versions 1 and 6.
+MadeKernel MakeSelu(const NodeSpec& node) {
+  const bool is_first = node.opset < 6;
+  TRY(const float alpha, node.attributes.Float("alpha", is_first ? 1.6732f : 1.67326319f));
+  TRY(const float gamma, node.attributes.Float("gamma", is_first ? 1.0507f : 1.05070102f));
+  return MakeUnary<FloatTypes>(node, [alpha, gamma]<class T>(T x) -> T {
+    const T inner = x > T{0} ? x : static_cast<T>(alpha) * std::expm1(x);
+    return static_cast<T>(gamma) * inner;
+  });
+}
+
+/// x / (1 + |x|). Source: ONNX operator Softsign, version 1.
+MadeKernel MakeSoftsign(const NodeSpec& node) {
+  return MakeUnary<FloatTypes>(node, []<class T>(T x) -> T { return x / (T{1} + std::fabs(x)); });
+}
+
+/// x above alpha, else 0. Source: ONNX operator ThresholdedRelu, version 10.
+MadeKernel MakeThresholdedRelu(const NodeSpec& node) {
+  TRY(const float alpha, node.attributes.Float("alpha", 1.0f));
+  return MakeUnary<FloatTypes>(
+      node, [alpha]<class T>(T x) -> T { return x > static_cast<T>(alpha) ? x : T{0}; });
+}
+
+/// x moved by `bias` towards 0 outside of [-lambd, lambd], 0 inside. Source: ONNX operator Shrink,
+/// version 9.
+MadeKernel MakeShrink(const NodeSpec& node) {
+  TRY(const float bias, node.attributes.Float("bias", 0.0f));
+  TRY(const float lambda, node.attributes.Float("lambd", 0.5f));
+  return MakeUnary<NumericTypes>(node, [bias, lambda]<class T>(T x) -> T {
+    using Wide = std::conditional_t<std::is_same_v<T, float>, float, double>;
+    const auto value = static_cast<Wide>(x);
+    if (value < -static_cast<Wide>(lambda)) return static_cast<T>(value + static_cast<Wide>(bias));
+    if (value > static_cast<Wide>(lambda)) return static_cast<T>(value - static_cast<Wide>(bias));
+    return T{0};
+  });
+}
+
+/// x * tanh(ln(1 + e^x)). Source: ONNX operator Mish, version 18.
+MadeKernel MakeMish(const NodeSpec& node) {
+  return MakeUnary<FloatTypes>(node, []<class T>(T x) -> T {
+    const T softplus = (x > T{0} ? x : T{0}) + std::log1p(std::exp(-std::fabs(x)));
+    return x * std::tanh(softplus);
+  });
+}
+
 /// x times the normal distribution's cumulative probability, or its approximation by tanh.
 /// Source: ONNX operator Gelu, version 20.
 MadeKernel MakeGelu(const NodeSpec& node) {

@@ -36,10 +36,11 @@ T Quotient(T a, T b) {
 template <class Function>
 class Arithmetic final : public Kernel {
  public:
-  explicit Arithmetic(Function function, bool divides) : function_(function), divides_(divides) {}
+  Arithmetic(Function function, bool divides, LegacyAxis legacy)
+      : function_(function), divides_(divides), legacy_(legacy) {}
 
   Done Run(KernelContext& context) const override {
-    TRY(const Operands operands, ReadOperands(context));
+    TRY(const Operands operands, ReadOperands(context, legacy_));
     const TensorView& a = operands.a;
     return WithType(NumericTypes{}, a.type, [&]<class T>(std::type_identity<T>) -> Done {
       const auto b = operands.b.Values<T>();
@@ -56,31 +57,33 @@ class Arithmetic final : public Kernel {
  private:
   Function function_;
   bool divides_;
+  LegacyAxis legacy_;
 };
 
 template <class Function>
 MadeKernel MakeArithmetic(const NodeSpec& node, Function function, bool divides = false) {
   TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 2}));
-  return std::make_unique<Arithmetic<Function>>(function, divides);
+  TRY(const LegacyAxis legacy, ReadLegacyAxis(node));
+  return std::make_unique<Arithmetic<Function>>(function, divides, legacy);
 }
 
 }  // namespace
 
-/// Source: ONNX operator Add, versions 7 to 14.
+/// Source: ONNX operator Add, versions 1 to 14.
 MadeKernel MakeAdd(const NodeSpec& node) {
   return MakeArithmetic(node, []<class T>(T a, T b) -> T {
     return Wrap(a, b, [](auto x, auto y) { return x + y; });
   });
 }
 
-/// Source: ONNX operator Sub, versions 7 to 14.
+/// Source: ONNX operator Sub, versions 1 to 14.
 MadeKernel MakeSub(const NodeSpec& node) {
   return MakeArithmetic(node, []<class T>(T a, T b) -> T {
     return Wrap(a, b, [](auto x, auto y) { return x - y; });
   });
 }
 
-/// Source: ONNX operator Mul, versions 7 to 14.
+/// Source: ONNX operator Mul, versions 1 to 14.
 MadeKernel MakeMul(const NodeSpec& node) {
   return MakeArithmetic(node, []<class T>(T a, T b) -> T {
     return Wrap(a, b, [](auto x, auto y) { return x * y; });
@@ -88,7 +91,7 @@ MadeKernel MakeMul(const NodeSpec& node) {
 }
 
 /// Integers are truncated towards zero. Errors: kMalformed `input_invalid` (an integer zero
-/// divides). Source: ONNX operator Div, versions 7 to 14.
+/// divides). Source: ONNX operator Div, versions 1 to 14.
 MadeKernel MakeDiv(const NodeSpec& node) {
   return MakeArithmetic(
       node, []<class T>(T a, T b) -> T { return Quotient(a, b); }, true);

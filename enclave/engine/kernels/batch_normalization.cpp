@@ -23,7 +23,7 @@ EPHEMERAL_MULTIVERSION void ScaleAndShift(const float* x, float scale, float shi
 /// Normalizes each channel by a mean and variance that are given. Types: float32.
 /// Shapes: X [N,C,...] or [N], the others [C].
 /// Errors: kUnsupported `type_unsupported`; kMalformed `shape_invalid`, `input_invalid`.
-/// Source: ONNX operator BatchNormalization, versions 7 to 15, for inference.
+/// Source: ONNX operator BatchNormalization, versions 1 to 15, for inference.
 class BatchNormalization final : public Kernel {
  public:
   explicit BatchNormalization(float epsilon) : epsilon_(epsilon) {}
@@ -77,7 +77,8 @@ MadeKernel MakeBatchNormalization(const NodeSpec& node) {
   TRY(const float epsilon, node.attributes.Float("epsilon", 1e-5f));
   TRY(const int64_t spatial, node.attributes.Int("spatial", 1));
   TRY(const int64_t training, node.attributes.Int("training_mode", 0));
-  if (training != 0 || (node.opset < 9 && spatial == 0)) {
+  TRY(const int64_t testing, node.attributes.Int("is_test", 0));
+  if (training != 0 || (node.opset < 9 && spatial == 0) || (node.opset < 7 && testing == 0)) {
     return OnlyInference();
   }
   return std::make_unique<BatchNormalization>(epsilon);

@@ -1,6 +1,8 @@
 #pragma once
 // Operators over pairs of elements under broadcasting: a function object per operator, one kernel.
 
+#include <optional>
+
 #include "enclave/engine/kernels/broadcast.h"
 #include "enclave/engine/kernels/dispatch.h"
 #include "enclave/engine/kernels/multiversion.h"
@@ -41,10 +43,33 @@ struct Operands {
   Broadcast broadcast;
 };
 
+/// Where the second operand's first axis lies in the first one; none: as NumPy has it. Only
+/// operators before version 7 say it.
+using LegacyAxis = std::optional<int64_t>;
+
+inline Result<LegacyAxis> ReadLegacyAxis(const NodeSpec& node) {
+  if (node.opset >= 7 || !node.attributes.Has("axis")) return LegacyAxis();
+  TRY(const int64_t axis, node.attributes.RequiredInt("axis"));
+  return LegacyAxis(axis);
+}
+
+/// Gives the second operand's shape ones behind it, so that it broadcasts at that axis.
+/// Errors: kMalformed `attribute_invalid`, `shape_invalid`.
+inline Done PlaceAtAxis(LegacyAxis legacy, const Shape& a, Shape& b) {
+  if (!legacy) return {};
+  TRY(const size_t axis, NormalizeAxis(*legacy, a.size() + 1));
+  if (axis + b.size() > a.size()) {
+    return ShapeInvalid("the second operand reaches beyond the first one's axes");
+  }
+  b.resize(a.size() - axis, 1);
+  return {};
+}
+
 /// Errors: kMalformed `input_invalid` (left out, or types that differ), `shape_invalid`.
-inline Result<Operands> ReadOperands(KernelContext& context) {
+inline Result<Operands> ReadOperands(KernelContext& context, LegacyAxis legacy = {}) {
   TRY(TensorView a, RequiredInput(context, 0));
   TRY(TensorView b, RequiredInput(context, 1));
+  TRY_OK(PlaceAtAxis(legacy, a.shape, b.shape));
   if (a.type != b.type) return InputInvalid("the operands' types differ");
   TRY(Broadcast broadcast, Broadcast::Create({&a.shape, &b.shape}));
   return Operands{std::move(a), std::move(b), std::move(broadcast)};

@@ -8,11 +8,11 @@ namespace {
 template <class Function>
 class Comparison final : public Kernel {
  public:
-  Comparison(Function function, bool takes_booleans)
-      : function_(function), takes_booleans_(takes_booleans) {}
+  Comparison(Function function, bool takes_booleans, LegacyAxis legacy)
+      : function_(function), takes_booleans_(takes_booleans), legacy_(legacy) {}
 
   Done Run(KernelContext& context) const override {
-    TRY(const Operands operands, ReadOperands(context));
+    TRY(const Operands operands, ReadOperands(context, legacy_));
     if (operands.a.type == ElementType::kBool && takes_booleans_) {
       // Any byte but 0 is true.
       return Compare<uint8_t>(context, operands, [this](uint8_t a, uint8_t b) {
@@ -36,23 +36,25 @@ class Comparison final : public Kernel {
 
   Function function_;
   bool takes_booleans_;
+  LegacyAxis legacy_;
 };
 
 template <class Function>
 MadeKernel MakeComparison(const NodeSpec& node, Function function, bool takes_booleans = false) {
   TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 2}));
-  return std::make_unique<Comparison<Function>>(function, takes_booleans);
+  TRY(const LegacyAxis legacy, ReadLegacyAxis(node));
+  return std::make_unique<Comparison<Function>>(function, takes_booleans, legacy);
 }
 
 }  // namespace
 
-/// Source: ONNX operator Equal, versions 7 to 19, without strings.
+/// Source: ONNX operator Equal, versions 1 to 19, without strings.
 MadeKernel MakeEqual(const NodeSpec& node) {
   return MakeComparison(
       node, [](auto a, auto b) { return a == b; }, true);
 }
 
-/// Source: ONNX operator Greater, versions 7 to 13.
+/// Source: ONNX operator Greater, versions 1 to 13.
 MadeKernel MakeGreater(const NodeSpec& node) {
   return MakeComparison(node, [](auto a, auto b) { return a > b; });
 }
@@ -62,7 +64,7 @@ MadeKernel MakeGreaterOrEqual(const NodeSpec& node) {
   return MakeComparison(node, [](auto a, auto b) { return a >= b; });
 }
 
-/// Source: ONNX operator Less, versions 7 to 13.
+/// Source: ONNX operator Less, versions 1 to 13.
 MadeKernel MakeLess(const NodeSpec& node) {
   return MakeComparison(node, [](auto a, auto b) { return a < b; });
 }

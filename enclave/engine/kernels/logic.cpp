@@ -8,10 +8,10 @@ namespace {
 template <class Function>
 class Logic final : public Kernel {
  public:
-  explicit Logic(Function function) : function_(function) {}
+  Logic(Function function, LegacyAxis legacy) : function_(function), legacy_(legacy) {}
 
   Done Run(KernelContext& context) const override {
-    TRY(const Operands operands, ReadOperands(context));
+    TRY(const Operands operands, ReadOperands(context, legacy_));
     if (operands.a.type != ElementType::kBool) return TypeUnsupported(operands.a.type);
     const Broadcast& broadcast = operands.broadcast;
     TRY(Tensor * output, context.Output(0, ElementType::kBool, broadcast.output_shape()));
@@ -24,12 +24,14 @@ class Logic final : public Kernel {
 
  private:
   Function function_;
+  LegacyAxis legacy_;
 };
 
 template <class Function>
 MadeKernel MakeLogic(const NodeSpec& node, Function function) {
   TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 2}));
-  return std::make_unique<Logic<Function>>(function);
+  TRY(const LegacyAxis legacy, ReadLegacyAxis(node));
+  return std::make_unique<Logic<Function>>(function, legacy);
 }
 
 class Not final : public Kernel {
@@ -46,17 +48,17 @@ class Not final : public Kernel {
 
 }  // namespace
 
-/// Source: ONNX operator And, version 7.
+/// Source: ONNX operator And, versions 1 and 7.
 MadeKernel MakeAnd(const NodeSpec& node) {
   return MakeLogic(node, [](bool a, bool b) { return a && b; });
 }
 
-/// Source: ONNX operator Or, version 7.
+/// Source: ONNX operator Or, versions 1 and 7.
 MadeKernel MakeOr(const NodeSpec& node) {
   return MakeLogic(node, [](bool a, bool b) { return a || b; });
 }
 
-/// Source: ONNX operator Xor, version 7.
+/// Source: ONNX operator Xor, versions 1 and 7.
 MadeKernel MakeXor(const NodeSpec& node) {
   return MakeLogic(node, [](bool a, bool b) { return a != b; });
 }

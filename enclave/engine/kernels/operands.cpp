@@ -1,6 +1,7 @@
 #include "enclave/engine/kernels/operands.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ephemeralml::engine::kernels {
 
@@ -36,12 +37,30 @@ Done RequireInput(const KernelContext& context, size_t index) {
   if (index >= context.input_count() || !context.HasInput(index)) {
     return InputInvalid("input " + std::to_string(index) + " is left out; the operator needs it");
   }
+  if (context.InputKind(index) != ValueKind::kTensor) {
+    return InputInvalid("input " + std::to_string(index) + " is no tensor");
+  }
   return {};
 }
 
 Result<TensorView> RequiredInput(KernelContext& context, size_t index) {
   TRY_OK(RequireInput(context, index));
   return context.Input(index);
+}
+
+Result<Tensor> RequiredValue(KernelContext& context, size_t index) {
+  if (!context.HasInput(index)) {
+    return InputInvalid("input " + std::to_string(index) + " is left out; the operator needs it");
+  }
+  return context.InputValue(index);
+}
+
+Result<Tensor> RequiredSequence(KernelContext& context, size_t index) {
+  TRY(Tensor value, RequiredValue(context, index));
+  if (value.kind() != ValueKind::kSequence) {
+    return InputInvalid("input " + std::to_string(index) + " is no sequence");
+  }
+  return value;
 }
 
 Result<size_t> NormalizeAxis(int64_t axis, size_t rank) {
@@ -80,6 +99,16 @@ Result<std::vector<int64_t>> ReadIntegers(KernelContext& context, size_t index, 
     return std::vector<int64_t>(values.begin(), values.end());
   }
   return TypeUnsupported(tensor.type);
+}
+
+Result<ElementType> ReadTypeAttribute(const NodeSpec& node, std::string_view name,
+                                      ElementType fallback) {
+  TRY(const int64_t number, node.attributes.Int(name, static_cast<int64_t>(fallback)));
+  const auto type = std::in_range<int>(number)
+                        ? wire::ElementTypeFromNumber(static_cast<int>(number))
+                        : ElementType::kUndefined;
+  if (wire::ElementBytes(type) == 0) return TypeUnsupported(type);
+  return type;
 }
 
 Result<size_t> CountBetween(const Shape& shape, size_t begin, size_t end) {

@@ -32,10 +32,16 @@ Error ShapeInvalid(std::string what);
 Error AttributeInvalid(std::string what);
 Error TypeUnsupported(ElementType type);
 
-/// Errors: kMalformed `input_invalid` if the node leaves the input out.
+/// Errors: kMalformed `input_invalid` if the node leaves the input out, or it is no tensor.
 Done RequireInput(const KernelContext& context, size_t index);
 /// An input that the operator can't do without. Errors: as RequireInput, and KernelContext::Input.
 Result<TensorView> RequiredInput(KernelContext& context, size_t index);
+
+/// A value of any kind that the operator can't do without. Errors: kMalformed `input_invalid`;
+/// those of KernelContext::InputValue.
+Result<Tensor> RequiredValue(KernelContext& context, size_t index);
+/// As above, for a sequence.
+Result<Tensor> RequiredSequence(KernelContext& context, size_t index);
 
 /// `axis`, or `axis` + `rank` if it is negative. Errors: kMalformed `attribute_invalid`.
 Result<size_t> NormalizeAxis(int64_t axis, size_t rank);
@@ -47,6 +53,11 @@ Result<std::vector<size_t>> NormalizeAxes(std::span<const int64_t> axes, size_t 
 /// KernelContext::Input.
 Result<std::vector<int64_t>> ReadIntegers(KernelContext& context, size_t index,
                                           size_t most = kMostAxes);
+
+/// The element type that an attribute names by its number, or `fallback` if it isn't there.
+/// Errors: kUnsupported `type_unsupported` (no type of fixed width), those of Attributes.
+Result<ElementType> ReadTypeAttribute(const NodeSpec& node, std::string_view name,
+                                      ElementType fallback);
 
 /// The elements of a tensor, which must have type T.
 /// Errors: kMalformed `input_invalid` if the tensor doesn't hold exactly one element of type T.

@@ -117,7 +117,7 @@ void Slide(Threads& threads, const PoolShape& shape, const float* x, float* y) {
 /// Means of what the window covers. Types: float32.
 /// Errors: kUnsupported `type_unsupported`, `operator_unsupported` (more than three spatial axes);
 /// kMalformed `shape_invalid`, `attribute_invalid`.
-/// Source: ONNX operator AveragePool, versions 7 to 19.
+/// Source: ONNX operator AveragePool, versions 1 to 19.
 class AveragePool final : public Kernel {
  public:
   explicit AveragePool(PoolAttributes attributes) : attributes_(std::move(attributes)) {}

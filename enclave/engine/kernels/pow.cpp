@@ -27,9 +27,12 @@ bool IsFloatingPoint(ElementType type) {
 
 class Pow final : public Kernel {
  public:
+  explicit Pow(LegacyAxis legacy) : legacy_(legacy) {}
+
   Done Run(KernelContext& context) const override {
     TRY(const TensorView base, RequiredInput(context, 0));
-    TRY(const TensorView exponent, RequiredInput(context, 1));
+    TRY(TensorView exponent, RequiredInput(context, 1));
+    TRY_OK(PlaceAtAxis(legacy_, base.shape, exponent.shape));
     TRY(const Broadcast broadcast, Broadcast::Create({&base.shape, &exponent.shape}));
     for (const ElementType type : {base.type, exponent.type}) {
       TRY_OK(WithType(NumericTypes{}, type, [](auto) -> Done { return {}; }));
@@ -82,15 +85,18 @@ class Pow final : public Kernel {
     TRY_OK(ConvertElements(context.threads(), tensor, TypeOf<T>(), block.bytes()));
     return block;
   }
+
+  LegacyAxis legacy_;
 };
 
 }  // namespace
 
 /// Base and exponent may differ in type; the result has the base's. Integers wrap; with a negative
-/// exponent they are truncated, and 0 gives 0. Source: ONNX operator Pow, versions 7 to 15.
+/// exponent they are truncated, and 0 gives 0. Source: ONNX operator Pow, versions 1 to 15.
 MadeKernel MakePow(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 2}));
-  return std::make_unique<Pow>();
+  TRY(const LegacyAxis legacy, ReadLegacyAxis(node));
+  return std::make_unique<Pow>(legacy);
 }
 
 }  // namespace ephemeralml::engine::kernels

@@ -1,4 +1,4 @@
-// ReduceSum, ReduceMean, ReduceMax, ReduceMin.
+// The reductions: sums of several kinds, products, extrema.
 
 #include <array>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include "enclave/engine/kernels/dispatch.h"
 #include "enclave/engine/kernels/lanes.h"
 #include "enclave/engine/kernels/multiversion.h"
+#include "enclave/engine/kernels/reductions.h"
 #include "enclave/engine/kernels/strided_copy.h"
 
 namespace ephemeralml::engine::kernels {
@@ -16,81 +17,11 @@ namespace {
 constexpr size_t kColumns = 128;     // worked on side by side where the last axis is kept
 constexpr size_t kPartialRows = 64;  // added up on their own, so that long sums round less
 
-// Integers wrap, as in Add; narrow ones are counted in a wider type and wrap at the end.
-template <class T>
-using Total = std::conditional_t<std::is_floating_point_v<T>, T,
-                                 std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
-
-template <class A>
-A AddWrapping(A a, A b) {
-  if constexpr (std::is_floating_point_v<A>) {
-    return a + b;
-  } else {
-    return static_cast<A>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-  }
-}
-
-struct SumOf {
-  static constexpr bool kTakesBooleans = false;
-  template <class T>
-  using Accumulator = Total<T>;
-  template <class T>
-  static Total<T> Identity() {
-    return 0;
-  }
-  template <class A>
-  static A Combine(A a, A b) {
-    return AddWrapping(a, b);
-  }
-  template <class T>
-  static T Finish(Total<T> total, size_t) {
-    return static_cast<T>(total);
-  }
-};
-
-struct MeanOf : SumOf {
-  template <class T>
-  static T Finish(Total<T> total, size_t count) {
-    return static_cast<T>(total / static_cast<Total<T>>(count));
-  }
-};
-
-struct MaxOf {
-  static constexpr bool kTakesBooleans = true;
-  template <class T>
-  using Accumulator = T;
-  template <class T>
-  static T Identity() {
-    return std::is_floating_point_v<T> ? -std::numeric_limits<T>::infinity()
-                                       : std::numeric_limits<T>::lowest();
-  }
-  template <class A>
-  static A Combine(A a, A b) {
-    return a > b || a != a ? a : b;
-  }
-  template <class T>
-  static T Finish(T total, size_t) {
-    return total;
-  }
-};
-
-struct MinOf : MaxOf {
-  template <class T>
-  static T Identity() {
-    return std::is_floating_point_v<T> ? std::numeric_limits<T>::infinity()
-                                       : std::numeric_limits<T>::max();
-  }
-  template <class A>
-  static A Combine(A a, A b) {
-    return a < b || a != a ? a : b;
-  }
-};
-
 template <class Reduction, class T>
 EPHEMERAL_MULTIVERSION T ReduceRow(const T* values, size_t count) {
   using A = typename Reduction::template Accumulator<T>;
   const A total = FoldLanes(
-      values, count, Reduction::template Identity<T>(), [](T v) { return static_cast<A>(v); },
+      values, count, Reduction::template Identity<T>(), [](T v) { return Reduction::Map(v); },
       [](A a, A b) { return Reduction::Combine(a, b); });
   return Reduction::template Finish<T>(total, count);
 }
@@ -108,7 +39,7 @@ EPHEMERAL_MULTIVERSION void ReduceColumns(const T* values, size_t count, size_t 
     for (size_t i = first; i < std::min(first + kPartialRows, count); ++i) {
       const T* row = values + i * stride;
       for (size_t c = 0; c < columns; ++c) {
-        partial[c] = Reduction::Combine(partial[c], static_cast<A>(row[c]));
+        partial[c] = Reduction::Combine(partial[c], Reduction::Map(row[c]));
       }
     }
     for (size_t c = 0; c < columns; ++c) total[c] = Reduction::Combine(total[c], partial[c]);
@@ -205,12 +136,12 @@ class Reduce final : public Kernel {
       if (reduced[axis] && keeps_) shape.push_back(1);
       if (reduced[axis]) count *= static_cast<size_t>(given[axis]);
     }
-    if (count == 1) return context.ForwardInput(0, 0, shape);
+    if (count == 1 && Reduction::kOneIsItself) return context.ForwardInput(0, 0, shape);
     TRY(const TensorView input, context.Input(0));
     if (input.type == ElementType::kBool && takes_booleans_) {
       return Apply<uint8_t>(context, input, reduced, shape, count);
     }
-    return WithType(NumericTypes{}, input.type, [&]<class T>(std::type_identity<T>) {
+    return WithType(typename Reduction::Types{}, input.type, [&]<class T>(std::type_identity<T>) {
       return Apply<T>(context, input, reduced, shape, count);
     });
   }
@@ -256,7 +187,8 @@ class Reduce final : public Kernel {
   template <class T>
   static Done FillEmpty(T* target, size_t results) {
     if constexpr (!kIsMean) {
-      std::fill_n(target, results, static_cast<T>(Reduction::template Identity<T>()));
+      std::fill_n(target, results,
+                  Reduction::template Finish<T>(Reduction::template Identity<T>(), 0));
     } else if constexpr (std::is_floating_point_v<T>) {
       std::fill_n(target, results, std::numeric_limits<T>::quiet_NaN());
     } else if (results > 0) {
@@ -291,6 +223,27 @@ MadeKernel MakeReduce(const NodeSpec& node, int64_t input_since) {
 
 /// 0 for no elements; integers wrap. Source: ONNX operator ReduceSum, versions 1 to 13.
 MadeKernel MakeReduceSum(const NodeSpec& node) { return MakeReduce<SumOf>(node, 13); }
+
+/// 1 for no elements; integers wrap. Source: ONNX operator ReduceProd, versions 1 to 18.
+MadeKernel MakeReduceProd(const NodeSpec& node) { return MakeReduce<ProductOf>(node, 18); }
+
+/// Source: ONNX operator ReduceL1, versions 1 to 18.
+MadeKernel MakeReduceL1(const NodeSpec& node) { return MakeReduce<SumOfMagnitudes>(node, 18); }
+
+/// Source: ONNX operator ReduceL2, versions 1 to 18.
+MadeKernel MakeReduceL2(const NodeSpec& node) { return MakeReduce<RootOfSquares>(node, 18); }
+
+/// Source: ONNX operator ReduceSumSquare, versions 1 to 18.
+MadeKernel MakeReduceSumSquare(const NodeSpec& node) { return MakeReduce<SumOfSquares>(node, 18); }
+
+/// Source: ONNX operator ReduceLogSum, versions 1 to 18.
+MadeKernel MakeReduceLogSum(const NodeSpec& node) { return MakeReduce<LogarithmOfSum>(node, 18); }
+
+/// The logarithm of the sum of powers of e, without overflow. Source: ONNX operator
+/// ReduceLogSumExp, versions 1 to 18.
+MadeKernel MakeReduceLogSumExp(const NodeSpec& node) {
+  return MakeReduce<LogarithmOfPowers>(node, 18);
+}
 
 /// NaN for no elements; integers are truncated. Source: ONNX operator ReduceMean, versions 1 to 18.
 MadeKernel MakeReduceMean(const NodeSpec& node) { return MakeReduce<MeanOf, true>(node, 18); }

@@ -110,6 +110,39 @@ class Softmax final : public Kernel {
   bool logarithmic_;
 };
 
+/// 1 where the first of the largest elements lies, 0 elsewhere. Types: float and double.
+class Hardmax final : public Kernel {
+ public:
+  Hardmax(int64_t axis, bool flattens) : axis_(axis), flattens_(flattens) {}
+
+  Done Run(KernelContext& context) const override {
+    TRY(const TensorView input, RequiredInput(context, 0));
+    const size_t rank = input.shape.size();
+    TRY(const size_t axis, NormalizeAxis(axis_, rank));
+    const size_t end = flattens_ ? rank : axis + 1;
+    TRY(const size_t outer, CountBetween(input.shape, 0, axis));
+    TRY(const size_t count, CountBetween(input.shape, axis, end));
+    TRY(const size_t inner, CountBetween(input.shape, end, rank));
+    return WithType(FloatTypes{}, input.type, [&]<class T>(std::type_identity<T>) -> Done {
+      TRY(Tensor * output, context.Output(0, input.type, input.shape));
+      for (size_t row = 0; row < outer * inner && count > 0; ++row) {
+        const size_t first = row / inner * count * inner + row % inner;
+        const T* x = Raw<T>(input) + first;
+        size_t best = 0;
+        for (size_t i = 1; i < count; ++i) {
+          if (x[i * inner] > x[best * inner]) best = i;
+        }
+        Raw<T>(*output)[first + best * inner] = T{1};
+      }
+      return {};
+    });
+  }
+
+ private:
+  int64_t axis_;
+  bool flattens_;
+};
+
 MadeKernel MakeSoftmaxKernel(const NodeSpec& node, bool logarithmic) {
   TRY_OK(CheckArity(node, {}));
   const bool flattens = node.opset < 13;
@@ -121,6 +154,14 @@ MadeKernel MakeSoftmaxKernel(const NodeSpec& node, bool logarithmic) {
 
 /// Types: float and double. Source: ONNX operator Softmax, versions 1 to 13.
 MadeKernel MakeSoftmax(const NodeSpec& node) { return MakeSoftmaxKernel(node, false); }
+
+/// Source: ONNX operator Hardmax, versions 1 to 13.
+MadeKernel MakeHardmax(const NodeSpec& node) {
+  TRY_OK(CheckArity(node, {}));
+  const bool flattens = node.opset < 13;
+  TRY(const int64_t axis, node.attributes.Int("axis", flattens ? 1 : -1));
+  return std::make_unique<Hardmax>(axis, flattens);
+}
 
 /// Types: float and double. Source: ONNX operator LogSoftmax, versions 1 to 13.
 MadeKernel MakeLogSoftmax(const NodeSpec& node) { return MakeSoftmaxKernel(node, true); }

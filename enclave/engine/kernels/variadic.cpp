@@ -1,4 +1,4 @@
-// Max, Min, Sum: any number of operands of one type under broadcasting.
+// Max, Min, Sum, Mean: any number of operands of one type under broadcasting.
 
 #include "enclave/engine/kernels/binary.h"
 
@@ -37,7 +37,7 @@ Done Fold(KernelContext& context, const TensorView& next, Tensor& out, const Fun
 template <class Types, class Function>
 class Variadic final : public Kernel {
  public:
-  explicit Variadic(Function function) : function_(function) {}
+  Variadic(Function function, bool averages) : function_(function), averages_(averages) {}
 
   Done Run(KernelContext& context) const override {
     TRY_OK(RequireInput(context, 0));
@@ -50,12 +50,17 @@ class Variadic final : public Kernel {
     }
     return WithType(Types{}, type, [&]<class T>(std::type_identity<T>) -> Done {
       if (context.input_count() == 1) return context.ForwardInput(0, 0, shape);
-      if (context.input_count() == 2) return RunPair<T>(context);
+      if (context.input_count() == 2 && !averages_) return RunPair<T>(context);
       TRY(Tensor * output, context.Output(0, type, shape));
       for (size_t i = 0; i < context.input_count(); ++i) {
         TRY(const TensorView next, context.Input(i));
         TRY_OK(i == 0 ? Fold<T>(context, next, *output, [](T, T value) { return value; })
                       : Fold<T>(context, next, *output, function_));
+      }
+      if (averages_) {
+        const auto count = static_cast<T>(context.input_count());
+        Map(context.threads(), Raw<T>(*output), Raw<T>(*output), output->byte_count() / sizeof(T),
+            [count](T total) -> T { return static_cast<T>(total / count); });
       }
       return {};
     });
@@ -73,12 +78,13 @@ class Variadic final : public Kernel {
   }
 
   Function function_;
+  bool averages_;
 };
 
 template <class Types, class Function>
-MadeKernel MakeVariadic(const NodeSpec& node, Function function) {
+MadeKernel MakeVariadic(const NodeSpec& node, Function function, bool averages = false) {
   TRY_OK(CheckArity(node, {.least_inputs = 1, .most_inputs = kMostOperands}));
-  return std::make_unique<Variadic<Types, Function>>(function);
+  return std::make_unique<Variadic<Types, Function>>(function, averages);
 }
 
 }  // namespace
@@ -98,6 +104,12 @@ MadeKernel MakeMin(const NodeSpec& node) {
 /// Source: ONNX operator Sum, versions 1 to 13.
 MadeKernel MakeSum(const NodeSpec& node) {
   return MakeVariadic<FloatTypes>(node, []<class T>(T a, T b) -> T { return a + b; });
+}
+
+/// Source: ONNX operator Mean, versions 1 to 13.
+MadeKernel MakeMean(const NodeSpec& node) {
+  return MakeVariadic<FloatTypes>(
+      node, []<class T>(T a, T b) -> T { return a + b; }, true);
 }
 
 }  // namespace ephemeralml::engine::kernels

@@ -107,8 +107,9 @@ Result<std::vector<Value>> OpTester::Execute(const std::vector<bool>& wants_outp
   const weights::SealedModel model = blob.model();
   Threads threads(thread_count_);
   TRY(std::vector<ArenaBlock> windows, MakeWindows(*arena, model, thread_count_));
-  Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
-  resources.run_graph = [&](const PreparedGraph& graph) -> Result<std::vector<Tensor>> {
+  Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr, nullptr};
+  resources.run_graph = [&](const PreparedGraph& graph,
+                            std::vector<Tensor>) -> Result<std::vector<Tensor>> {
     CHECK(run_graph_ != nullptr);
     TRY(const std::vector<Value> values, run_graph_(graph));
     std::vector<Tensor> tensors(values.size());

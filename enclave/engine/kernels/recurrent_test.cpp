@@ -1,0 +1,50 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "enclave/engine/kernels/testing/op_tester.h"
+
+namespace ephemeralml::engine {
+namespace {
+
+using testing::OpTester;
+
+TEST(Rnn, CarriesItsStateAndStopsWithItsSequence) {
+  OpTester test("RNN", 14);
+  test.Input<float>({2, 2, 1}, {1, 2, 3, 4}).Weight<float>({1, 1, 1}, {0.5f}, 1);
+  test.Weight<float>({1, 1, 1}, {2}, 1).Input<float>({1, 2}, {0.25f, -0.25f});
+  test.Input<int32_t>({2}, {2, 1});
+  const float first = std::tanh(0.5f);
+  const float other = std::tanh(1.0f);
+  const float second = std::tanh(1.5f + 2 * first);
+  test.ExpectOutput<float>({2, 1, 2, 1}, {first, other, second, 0});
+  test.ExpectOutput<float>({1, 2, 1}, {second, other}).Run();
+}
+
+TEST(Gru, ResetsBeforeOrAfterTheRecurrence) {
+  const auto sigmoid = [](float x) { return 1 / (1 + std::exp(-x)); };
+  for (const bool linear : {false, true}) {
+    OpTester test("GRU", 14);
+    test.Attr("linear_before_reset", linear ? 1 : 0);
+    test.Input<float>({1, 1, 1}, {2}).Input<float>({1, 3, 1}, {0.1f, 0.2f, 0.3f});
+    test.Input<float>({1, 3, 1}, {0.4f, 0.5f, 0.6f}).Input<float>({1, 6}, {0, 0, 0, 0, 0, 0.7f});
+    test.NoInput().Input<float>({1, 1, 1}, {1.5f});
+    const float update = sigmoid(0.2f + 0.6f);
+    const float reset = sigmoid(0.4f + 0.75f);
+    const float inner = linear ? reset * (0.9f + 0.7f) : reset * 0.9f + 0.7f;
+    const float hidden = (1 - update) * std::tanh(0.6f + inner) + update * 1.5f;
+    test.ExpectOutput<float>({1, 1, 1, 1}, {hidden}).ExpectOutput<float>({1, 1, 1}, {hidden}).Run();
+  }
+}
+
+TEST(Gru, RefusesOperandsThatDontFit) {
+  OpTester weights("GRU", 14);
+  weights.Input<float>({1, 1, 1}, {2}).Input<float>({1, 2, 1}, {1, 2});
+  weights.Input<float>({1, 3, 1}, {1, 2, 3}).ExpectError("shape_invalid");
+  OpTester length("RNN", 14);
+  length.Input<float>({1, 1, 1}, {2}).Input<float>({1, 1, 1}, {1}).Input<float>({1, 1, 1}, {1});
+  length.NoInput().Input<int32_t>({1}, {2}).ExpectError("input_invalid");
+}
+
+}  // namespace
+}  // namespace ephemeralml::engine
