@@ -31,20 +31,22 @@ class Setup {
     }
     // Until the spare worker waits for its connection: it does nothing then. The last session's may
     // be taken for it while it dies.
-    uint64_t ticks = ~uint64_t{0};
+    double before = -1;
     for (;;) {
       const pid_t spare = system_.SpareWorker();
-      const auto figures = testing_support::FiguresOf(spare);
-      const bool rests = figures.state == 'S' && figures.processor_ticks == ticks;
-      if (spare == worker_ && rests) return;
+      double nanoseconds = 0;
+      std::ifstream("/proc/" + std::to_string(spare) + "/schedstat") >> nanoseconds;
+      if (spare == worker_ && nanoseconds == before) return;
       worker_ = spare;
-      ticks = figures.processor_ticks;
+      before = nanoseconds;
       std::this_thread::sleep_for(std::chrono::milliseconds(30));
     }
   }
-  // Of this thread and of every process that was there before the session.
-  double ProcessorTime() const {
-    double sum = bench::ProcessorTime();
+  // Of this thread and of every process that was there before the session, without the time that
+  // this very reading takes.
+  double ProcessorTime() {
+    const double begin = bench::ProcessorTime();
+    double sum = begin - reading_;
     for (const pid_t pid : {host_, enclave_, worker_}) {
       const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
       for (const auto& task : std::filesystem::directory_iterator(tasks)) {
@@ -53,6 +55,7 @@ class Setup {
         sum += nanoseconds;
       }
     }
+    reading_ += bench::ProcessorTime() - begin;
     return sum;
   }
   void Open() {
@@ -67,6 +70,7 @@ class Setup {
   pid_t host_ = system_.host().pid();
   pid_t enclave_ = system_.enclave().pid();
   pid_t worker_ = -1;
+  double reading_ = 0;
 };
 
 enum class Known { kNothing, kCertificates };

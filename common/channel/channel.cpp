@@ -43,8 +43,7 @@ Error EnclaveBusy() {
 
 struct Channel::State {
   UniqueFd socket;
-  tls::SocketLink link;      // before `connection`, whose BIO works on it
-  tls::Context own_context;  // at the client; the server's is its identity's
+  tls::SocketLink link;  // before `connection`, whose BIO works on it
   tls::Connection connection;
   Bytes server_public_key;
   ExporterBinding exporter = {};
@@ -200,8 +199,8 @@ Result<Channel> Channel::Accept(UniqueFd socket, const ServerIdentity& identity,
 
 Result<Channel> Channel::Connect(UniqueFd socket, net::Deadline deadline) {
   auto state = std::make_unique<State>();
-  TRY(state->own_context, tls::MakeContext(TLS_client_method()));
-  TRY_OK(state->Handshake(std::move(socket), state->own_context.get(), deadline));
+  TRY(SSL_CTX * context, tls::ClientContext());
+  TRY_OK(state->Handshake(std::move(socket), context, deadline));
   return Channel(std::move(state));
 }
 

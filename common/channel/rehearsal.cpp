@@ -54,8 +54,8 @@ bool Handshake(const End& client, const End& server) {
 
 Done Rehearse() {
   TRY(const Identity identity, MakeIdentity());
-  TRY(const Context client_context, MakeContext(TLS_client_method()));
-  const End client = {Connection(SSL_new(client_context.get()))};
+  TRY(SSL_CTX * client_context, ClientContext());
+  const End client = {Connection(SSL_new(client_context))};
   const End server = {Connection(SSL_new(identity.context.get()))};
   std::array<uint8_t, 32> exported;
   const bool went_well = client.connection != nullptr && server.connection != nullptr &&

@@ -48,6 +48,12 @@ Result<Context> MakeContext(const SSL_METHOD* method) {
   return context;
 }
 
+Result<SSL_CTX*> ClientContext() {
+  static const Result<Context> context = MakeContext(TLS_client_method());
+  if (!context) return context.error();
+  return context->get();
+}
+
 Result<Bytes> PublicKeyOf(const X509* certificate) {
   unsigned char* der = nullptr;
   const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);

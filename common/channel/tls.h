@@ -24,6 +24,10 @@ Error LibraryError();
 /// TLS 1.3 alone, no tickets, no resumption, no early data. Errors: kInternal `tls_unavailable`.
 Result<Context> MakeContext(const SSL_METHOD* method);
 
+/// What all connections of this process as a client share: it takes as long to make as a third of a
+/// handshake, and holds nothing of a connection. Safe in threads. Errors: as MakeContext.
+Result<SSL_CTX*> ClientContext();
+
 /// DER SubjectPublicKeyInfo of a certificate's key.
 Result<Bytes> PublicKeyOf(const X509* certificate);
 

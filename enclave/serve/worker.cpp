@@ -120,10 +120,10 @@ Done Work(int control) {
   TRY_OK(LeaveNoTraces());
   ShareOneHeap();
   TRY(Resources resources, Prepare(control));
+  TRY_OK(ConfineWorker());
   TRY_OK(SendControl(control, ControlKind::kReady, {}));
   TRY(ControlMessage connection,
       ExpectControl(control, ControlKind::kConnection, net::Deadline::max()));
-  TRY_OK(ConfineWorker());
   return ServeConnection(std::move(connection.descriptor), control, resources);
 }
 

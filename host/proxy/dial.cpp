@@ -17,6 +17,13 @@ asio::awaitable<std::vector<StreamProtocol::endpoint>> Find(const net::Address& 
     found.emplace_back(resolved.data(), resolved.size());
     co_return found;
   }
+  // A name costs a thread that asks for it; an address in figures doesn't.
+  boost::system::error_code is_name;
+  const auto literal = asio::ip::make_address(address.host, is_name);
+  if (!is_name) {
+    found.emplace_back(asio::ip::tcp::endpoint(literal, static_cast<uint16_t>(address.port)));
+    co_return found;
+  }
   asio::ip::tcp::resolver resolver(co_await asio::this_coro::executor);
   const auto [error, entries] =
       co_await resolver.async_resolve(address.host, std::to_string(address.port), kAsTuple);
