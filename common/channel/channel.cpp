@@ -204,6 +204,11 @@ Result<Channel> Channel::Connect(UniqueFd socket, net::Deadline deadline) {
   return Channel(std::move(state));
 }
 
+void Channel::GoOnOver(UniqueFd socket) {
+  state_->socket = std::move(socket);
+  state_->link.fd = state_->socket.Get();
+}
+
 const Bytes& Channel::ServerPublicKey() const { return state_->server_public_key; }
 const ExporterBinding& Channel::Exporter() const { return state_->exporter; }
 

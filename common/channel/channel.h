@@ -59,6 +59,10 @@ class Channel {
   Channel& operator=(Channel&&) noexcept;
   ~Channel();
 
+  /// From now on the peer is at the other end of `socket`, which carries on where the former ended:
+  /// for a server whose connection was relayed until then. Nothing may be under way.
+  void GoOnOver(UniqueFd socket);
+
   /// The server's public key, DER SubjectPublicKeyInfo (at the client, the peer's).
   const Bytes& ServerPublicKey() const;
   /// RFC 9266: equal at both ends of one connection, and of no other.

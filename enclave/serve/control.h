@@ -18,7 +18,8 @@ enum class ControlKind : uint32_t {
   kReady = 2,       ///< worker → supervisor: set up, waiting for a connection
   kConnection = 3,  ///< supervisor → worker: a client's connection (descriptor)
   kAttest = 4,      ///< worker → supervisor: nonce, user data, public key
-  kEvidence = 5,    ///< supervisor → worker: the attestation document; empty if there is none
+  kEvidence = 5,    ///< supervisor → worker: the attestation document, empty if there is none;
+                    ///< and the connection (descriptor), if the worker has none yet but a pair
   kFetch = 6,       ///< worker → supervisor → fetcher: FetchOrder
   kBlob = 7,  ///< fetcher → supervisor → worker: FetchOutcome, and the memory file (descriptor)
   kDropBlob = 8,  ///< worker → supervisor: the blob it was given failed a tag

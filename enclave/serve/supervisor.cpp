@@ -22,6 +22,7 @@
 #include "enclave/serve/blob_cache.h"
 #include "enclave/serve/control.h"
 #include "enclave/serve/counters.h"
+#include "enclave/serve/introduction.h"
 #include "enclave/serve/process.h"
 #include "enclave/serve/waiting_line.h"
 #include "enclave/serve/worker_conduct.h"
@@ -33,12 +34,13 @@ constexpr int kMostFailedStarts = 5;
 constexpr size_t kLargestPublicKeyBytes = 512;
 // Starting a worker takes as long as setting several sessions up, so it isn't done while one is.
 constexpr int64_t kSpareDelayMs = 50;
+constexpr std::array<pollfd, 2> kNobody = {pollfd{-1, 0, 0}, pollfd{-1, 0, 0}};
 
 struct Worker {
   ChildProcess process;
   WorkerConduct conduct;
-  UniqueFd connection;              // its client's, until it has asked for evidence
-  std::optional<FetchOrder> order;  // the blob that it waits for or was given
+  std::optional<Introduction> introduction;  // to its client, until it has asked for evidence
+  std::optional<FetchOrder> order;           // the blob that it waits for or was given
 
   bool Is(WorkerState state) const { return conduct.state() == state; }
   bool WaitsFor(const std::optional<FetchOrder>& blob) const {
@@ -143,13 +145,17 @@ std::list<Worker>::iterator Supervisor::Spare() {
   });
 }
 
-// Signals, fetcher, clients, readers of counters, then the workers in their order.
+// Signals, fetcher, clients, readers of counters, then three for each worker, in their order.
 std::vector<pollfd> Supervisor::PollSet() {
   std::vector<pollfd> set = {{signals_.Get(), POLLIN, 0},
                              {fetcher_.control.Get(), POLLIN, 0},
                              {listener_.Get(), POLLIN, 0},
                              {counters_listener_.Get(), POLLIN, 0}};
-  for (const Worker& worker : workers_) set.push_back({worker.process.control.Get(), POLLIN, 0});
+  for (const Worker& worker : workers_) {
+    set.push_back({worker.process.control.Get(), POLLIN, 0});
+    const auto introduced = worker.introduction ? worker.introduction->PollSet() : kNobody;
+    set.insert(set.end(), introduced.begin(), introduced.end());
+  }
   return set;
 }
 
@@ -193,8 +199,11 @@ void Supervisor::EndChildren() {
 Done Supervisor::Handle(const std::vector<pollfd>& ready) {
   // Before the signals: a child's last words come before its end.
   auto worker = workers_.begin();
-  for (size_t i = 4; i < ready.size(); ++i, ++worker) {
+  for (size_t i = 4; i < ready.size(); i += 1 + kNobody.size(), ++worker) {
     if (ready[i].revents != 0) HandleWorker(*worker);
+    if ((ready[i + 1].revents | ready[i + 2].revents) != 0 && worker->introduction) {
+      worker->introduction->Carry();
+    }
   }
   if (ready[1].revents != 0) HandleFetcher();
   if (ready[2].revents != 0) Accept();
@@ -236,6 +245,7 @@ Done Supervisor::Reap() {
     const auto worker = std::ranges::find_if(
         workers_, [pid](const Worker& each) { return each.process.pid == pid; });
     if (worker == workers_.end()) continue;
+    if (worker->introduction) worker->introduction->Carry();  // its last words
     if (worker->Is(WorkerState::kStarting)) ++failed_starts_;
     if (WIFSIGNALED(status)) {
       log::Warn("worker_died", {{"signal", WTERMSIG(status)}});
@@ -267,10 +277,13 @@ void Supervisor::SeatWaiting() {
   ++counters_.sessions_total;
   spare_due_ = net::After(kSpareDelayMs);
   log::Info("session_started", {{"sessions", Sessions()}});
-  const Done given =
-      SendControl(spare->process.control.Get(), ControlKind::kConnection, {}, connection.Get());
+  auto introduction = Introduction::Begin(std::move(connection));
+  if (!introduction) return Kill(*spare, introduction.error());
+  const Done given = SendControl(spare->process.control.Get(), ControlKind::kConnection, {},
+                                 introduction->ForWorker());
   if (!given) return Kill(*spare, given.error());
-  spare->connection = std::move(connection);
+  introduction->Given();
+  spare->introduction = *std::move(introduction);
 }
 
 void Supervisor::Count() {
@@ -283,7 +296,7 @@ void Supervisor::Kill(Worker& worker, const Error& error) {
   log::Warn("worker_killed", {{"reason", error}});
   (void)kill(worker.process.pid, SIGKILL);
   worker.process.control.Reset();  // a descriptor of -1 is left out of the next poll
-  worker.connection.Reset();
+  worker.introduction.reset();
 }
 
 void Supervisor::HandleWorker(Worker& worker) {
@@ -318,7 +331,8 @@ Done Supervisor::Obey(Worker& worker, const ControlMessage& message) {
 }
 
 Done Supervisor::Attest(Worker& worker, ByteSpan body) {
-  TRY_OK(RequireNothingButHandshake(std::exchange(worker.connection, {})));
+  TRY(const UniqueFd connection, worker.introduction->End());
+  worker.introduction.reset();
   ByteReader reader(body);
   TRY(const ByteSpan nonce, reader.ReadBytes(channel::kNonceBytes));
   TRY(const ByteSpan user_data, reader.ReadBytes(channel::kUserDataBytes));
@@ -333,7 +347,7 @@ Done Supervisor::Attest(Worker& worker, ByteSpan body) {
   }
   spare_due_.reset();
   return SendControl(worker.process.control.Get(), ControlKind::kEvidence,
-                     document ? *document : Bytes());
+                     document ? *document : Bytes(), connection.Get());
 }
 
 Done Supervisor::AcceptFetch(Worker& worker, ByteSpan body) {

@@ -71,11 +71,12 @@ Done Attest(channel::Channel& channel, int control, net::Deadline deadline) {
   AppendBytes(body, channel.Exporter());
   AppendBytes(body, channel.ServerPublicKey());
   TRY_OK(SendControl(control, ControlKind::kAttest, body));
-  TRY(const ControlMessage evidence,
+  TRY(ControlMessage evidence,
       ExpectControl(control, ControlKind::kEvidence, net::After(kAttestTimeoutMs)));
   if (evidence.body.empty()) {
     return Error{Code::kInternal, "attestation_failed", "the platform gave no evidence"};
   }
+  if (evidence.descriptor.IsOpen()) channel.GoOnOver(std::move(evidence.descriptor));
   return channel.SendMessage(evidence.body, deadline);
 }
 

@@ -1,19 +1,6 @@
 #include "enclave/serve/worker_conduct.h"
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 namespace ephemeralml::serve {
-
-Done RequireNothingButHandshake(const UniqueFd& connection) {
-  tcp_info info = {};
-  socklen_t size = sizeof info;
-  if (getsockopt(connection.Get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-  if (info.tcpi_bytes_received <= kMostBytesBeforeEvidence) return {};
-  return Error{Code::kUntrusted, "worker_broke_protocol",
-               "a worker asked for evidence after its client had sent it more than a nonce"};
-}
 
 Done WorkerConduct::Take(ControlKind kind) {
   const bool serving = state_ == WorkerState::kServing;

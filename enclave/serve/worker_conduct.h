@@ -1,21 +1,14 @@
 #pragma once
 // What a worker may ask of the supervisor, and when. A worker may be in its client's hands, so this
 // is what stands between an exploited worker and evidence for an attacker's key: at most one
-// document, before anything but the nonce was read from the client, then never again.
+// document, before anything but the nonce was read from the client (see introduction.h), then never
+// again.
 
 #include "enclave/serve/control.h"
 
 namespace ephemeralml::serve {
 
 enum class WorkerState { kStarting, kSpare, kServing };
-
-/// More than a handshake and a nonce need, less than the smallest frame that carries a message.
-inline constexpr uint64_t kMostBytesBeforeEvidence = 4096;
-
-/// Demands that no message of the client's can have reached the worker that serves `connection`,
-/// as the kernel counts the bytes received; a socket that doesn't count (not TCP) passes.
-/// Errors: kUntrusted `worker_broke_protocol`.
-Done RequireNothingButHandshake(const UniqueFd& connection);
 
 /// One worker's conduct so far.
 class WorkerConduct {

@@ -1,7 +1,6 @@
 #include "enclave/serve/worker_conduct.h"
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 
 namespace ephemeralml::serve {
 namespace {
@@ -64,38 +63,6 @@ TEST(WorkerConduct, DropsOnlyABlobThatItWasGiven) {
   EXPECT_FALSE(conduct.Take(ControlKind::kDropBlob));
   conduct.GaveBlob();
   EXPECT_TRUE(conduct.Take(ControlKind::kDropBlob));
-}
-
-// A client's connection over loopback, of which the worker's end has received `bytes`.
-class Connection {
- public:
-  explicit Connection(size_t bytes) {
-    const UniqueFd listener = net::Listen({"127.0.0.1", 0}).value();
-    const uint32_t port = net::BoundPort(listener.Get()).value();
-    client_ = net::Connect(net::Resolve({"127.0.0.1", port}).value(), net::After(5000)).value();
-    server_ = UniqueFd(accept(listener.Get(), nullptr, nullptr));
-    CHECK(net::SendAll(client_.Get(), Bytes(bytes, 1), net::After(5000)));
-    Bytes received(bytes);
-    size_t count = 0;
-    while (count < bytes) {
-      count += net::ReceiveSome(server_.Get(), MutableByteSpan(received).subspan(count),
-                                net::After(5000))
-                   .value();
-    }
-  }
-  const UniqueFd& server() const { return server_; }
-
- private:
-  UniqueFd client_;
-  UniqueFd server_;
-};
-
-TEST(RequireNothingButHandshake, CountsWhatTheClientSent) {
-  EXPECT_TRUE(RequireNothingButHandshake(Connection(0).server()));
-  EXPECT_TRUE(RequireNothingButHandshake(Connection(kMostBytesBeforeEvidence).server()));
-  EXPECT_EQ(
-      RequireNothingButHandshake(Connection(kMostBytesBeforeEvidence + 1).server()).error().reason,
-      "worker_broke_protocol");
 }
 
 TEST(WorkerConduct, MaySendNothingThatIsForOthers) {

@@ -1,5 +1,6 @@
 // The first program of the test's parent machine, in place of an EC2 instance's system: answers the
-// enclave's boot heartbeat and runs ephemeralml-host. What it prints is what the test reads.
+// enclave's boot heartbeat, runs ephemeralml-host and lets the test read its metrics. What it
+// prints is what the test reads.
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -32,6 +33,8 @@ constexpr const char* kModules = "/modules";
 // Source: aws-nitro-enclaves-cli, the launcher's wait for a booted enclave.
 constexpr unsigned kHeartbeatPort = 9000;
 constexpr uint8_t kHeartbeat = 0xB7;
+constexpr const char* kAddress = "10.0.2.15";  // of QEMU's user network
+constexpr uint16_t kMetricsPort = 9090;        // the host's on loopback, the test's on that address
 
 [[noreturn]] void End(const char* why) {
   std::printf("PARENT failed: %s: %s\n", why, std::strerror(errno));
@@ -90,7 +93,7 @@ void BringNetworkUp() {
   const int any_socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   Require(any_socket >= 0, "make a socket");
   BringUp(any_socket, "lo", nullptr);
-  BringUp(any_socket, "eth0", "10.0.2.15");  // QEMU's user network
+  BringUp(any_socket, "eth0", kAddress);
   close(any_socket);
 }
 
@@ -123,6 +126,43 @@ int ListenForHeartbeats() {
   }
 }
 
+sockaddr_in MetricsAt(const char* address) {
+  sockaddr_in place = {};
+  place.sin_family = AF_INET;
+  place.sin_port = htons(kMetricsPort);
+  Require(inet_pton(AF_INET, address, &place.sin_addr) == 1, "read the address");
+  return place;
+}
+
+// One request and its answer, between the test and the host's page, which is for loopback alone.
+void RelayMetrics(int test, int host) {
+  const sockaddr_in page = MetricsAt("127.0.0.1");
+  if (connect(host, reinterpret_cast<const sockaddr*>(&page), sizeof page) != 0) return;
+  std::array<char, 4096> bytes;
+  ssize_t count = read(test, bytes.data(), bytes.size());
+  if (count <= 0 || write(host, bytes.data(), static_cast<size_t>(count)) != count) return;
+  while ((count = read(host, bytes.data(), bytes.size())) > 0) {
+    if (write(test, bytes.data(), static_cast<size_t>(count)) != count) return;
+  }
+}
+
+[[noreturn]] void ServeMetrics() {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in address = MetricsAt(kAddress);
+  Require(listener >= 0 &&
+              bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+              listen(listener, 4) == 0,
+          "listen for readers of metrics");
+  for (;;) {
+    const int test = accept(listener, nullptr, nullptr);
+    const int host = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    Require(test >= 0 && host >= 0, "accept a reader of metrics");
+    RelayMetrics(test, host);
+    close(test);
+    close(host);
+  }
+}
+
 int RunHost(char** arguments) {
   const pid_t host = fork();
   Require(host >= 0, "fork");
@@ -146,6 +186,7 @@ int main(int argc, char** argv) {
   BringNetworkUp();
   const int listener = ListenForHeartbeats();
   if (fork() == 0) AnswerHeartbeats(listener);
+  if (fork() == 0) ServeMetrics();
   std::printf("PARENT ready\n");
   std::fflush(stdout);
   std::printf("PARENT host ended: status %d\n", RunHost(argv + 1));

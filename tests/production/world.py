@@ -11,7 +11,14 @@ TRIES, BOOT_SECONDS = 3, 180
 # Seen: on a busy machine the emulated timer is late, and the kernel takes it for a broken one.
 CONSOLE = "console=ttyS0 panic=-1 reboot=t no_timer_check quiet"
 HOST = ("/ephemeralml-host", "--listen", "tcp://10.0.2.15:8081", "--listen", "vsock://any:8081",
-        "--enclave", f"vsock://{ENCLAVE}:8082", "--state", "/state", "--disk-kept", "0")
+        "--enclave", f"vsock://{ENCLAVE}:8082", "--state", "/state", "--disk-kept", "0",
+        "--metrics-port", "9090", "--enclave-counters", f"vsock://{ENCLAVE}:8083")
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 class World:
@@ -56,11 +63,11 @@ class World:
             f"{context}={self.vsock(context)}" for context in (PARENT, ENCLAVE))])
         for context in (PARENT, ENCLAVE):
             machine.wait_for_socket(self.vsock(context), switch)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port, self.metrics_port = free_port(), free_port()
         _, kernel, _ = self.tools.kernel()
-        network = f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-10.0.2.15:8081"
+        network = "user,id=net,restrict=on" + "".join(
+            f",hostfwd=tcp:127.0.0.1:{ours}-10.0.2.15:{theirs}"
+            for ours, theirs in ((self.port, 8081), (self.metrics_port, 9090)))
         self.parent = self.start("parent", machine.qemu(
             self.tools, 768, kernel, self.parent_disk, f"{CONSOLE} -- {' '.join(HOST)}",
             [*self.vsock_device(PARENT), "-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile="]))
