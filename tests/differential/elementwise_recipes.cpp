@@ -172,7 +172,8 @@ void AddArgument(GraphMaker& maker, const std::string& op) {
   const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(1, 4));
   const auto rank = std::ssize(*x.shape);
   const int64_t axis = Draw(0, rank - 1);
-  if ((*x.shape)[static_cast<size_t>(axis)] == 0) return;
+  // ONNX Runtime keeps an empty tensor's axis, whatever keepdims says.
+  if (std::ranges::find(*x.shape, 0) != x.shape->end()) return;
   Shape shape = *x.shape;
   const bool keeps = Chance(50);
   shape[static_cast<size_t>(axis)] = 1;
