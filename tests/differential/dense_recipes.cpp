@@ -113,22 +113,46 @@ void AddLayerNormalization(GraphMaker& maker, const std::string& op) {
   AddInt(maker.Node(op, inputs, ElementType::kFloat, x), "axis", axis);
 }
 
-void AddLstm(GraphMaker& maker, const std::string& op) {
-  const int64_t steps = Draw(1, 4);
-  const int64_t batch = Draw(1, 3);
-  const int64_t columns = Draw(1, 4);
-  const int64_t hidden = Draw(1, 4);
-  const std::string direction = OneOf<std::string>({"forward", "reverse", "bidirectional"});
-  const int64_t directions = direction == "bidirectional" ? 2 : 1;
-  std::vector<Value> inputs = {Floats(maker, {steps, batch, columns}),
-                               Floats(maker, {directions, 4 * hidden, columns}),
-                               Floats(maker, {directions, 4 * hidden, hidden})};
-  if (Chance(60)) inputs.push_back(Floats(maker, {directions, 8 * hidden}));
+void AddRmsNormalization(GraphMaker& maker, const std::string& op) {
+  if (!maker.Has(op)) return;
+  const Shape x = {Draw(1, 3), Draw(1, 4), Draw(2, 8)};
+  const int64_t axis = Draw(-3, 2);
+  const Shape inner(x.begin() + (axis + 3) % 3, x.end());
   onnx::NodeProto* node =
-      maker.Node(op, inputs, ElementType::kFloat, Shape{steps, directions, batch, hidden});
-  maker.Output(node, ElementType::kFloat, Shape{directions, batch, hidden});
-  AddInt(node, "hidden_size", hidden);
-  decompose::testing::AddString(node, "direction", direction);
+      maker.Node(op, {Floats(maker, x), Floats(maker, inner)}, ElementType::kFloat, x);
+  AddInt(node, "axis", axis);
+  if (Chance(50)) AddFloat(node, "epsilon", 0.01F);
+}
+
+void AddEinsum(GraphMaker& maker, const std::string& op) {
+  const int64_t i = Draw(1, 4);
+  const int64_t j = Draw(1, 4);
+  const int64_t k = Draw(1, 4);
+  struct Case {
+    std::string equation;
+    std::vector<Shape> shapes;
+  };
+  const Case chosen = OneOf<Case>({{"ij,jk->ik", {{i, j}, {j, k}}},
+                                   {"bij,bjk->bik", {{2, i, j}, {2, j, k}}},
+                                   {"...ij,...kj->...ik", {{2, i, j}, {2, k, j}}},
+                                   {"ij->ji", {{i, j}}},
+                                   {"ij->i", {{i, j}}},
+                                   {"ii->i", {{i, i}}},
+                                   {"i,j->ij", {{i}, {j}}},
+                                   {"bhid,bhjd->bhij", {{2, 2, i, j}, {2, 2, k, j}}},
+                                   {"ij,jk,ik", {{i, j}, {j, k}, {i, k}}}});
+  std::vector<Value> inputs;
+  for (const Shape& shape : chosen.shapes) inputs.push_back(Floats(maker, shape));
+  decompose::testing::AddString(maker.Node(op, inputs, ElementType::kFloat, std::nullopt),
+                                "equation", chosen.equation);
+}
+
+void AddDet(GraphMaker& maker, const std::string& op) {
+  const int64_t size = Draw(1, 4);
+  Shape x = Chance(50) ? Shape{Draw(1, 3)} : Shape{};
+  const Shape y = x;
+  x.insert(x.end(), {size, size});
+  maker.Node(op, {Floats(maker, x)}, ElementType::kFloat, y);
 }
 
 }  // namespace
@@ -149,7 +173,9 @@ std::vector<NamedRecipe> DenseRecipes() {
           {"BatchNormalization", AddBatchNormalization},
           {"InstanceNormalization", AddInstanceNormalization},
           {"LayerNormalization", AddLayerNormalization},
-          {"LSTM", AddLstm}};
+          {"RMSNormalization", AddRmsNormalization},
+          {"Einsum", AddEinsum},
+          {"Det", AddDet}};
 }
 
 }  // namespace ephemeralml::differential

@@ -29,7 +29,8 @@ void AddUnary(GraphMaker& maker, const std::string& op) {
   maker.Node(op, {x}, ElementType::kFloat, x.shape);
 }
 
-// Where these jump, a last bit would count: they are drawn over numbers that nothing computed.
+// Where these jump, or go up and down, a last bit of a large number would count: they are drawn
+// over numbers that nothing computed.
 void AddStep(GraphMaker& maker, const std::string& op) {
   if (!maker.Has(op)) return;
   const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(0, 4));
@@ -112,6 +113,59 @@ void AddWhere(GraphMaker& maker, const std::string& op) {
   maker.Node(op, {c, a, b}, ElementType::kFloat, BroadcastShape(*shape, *c.shape));
 }
 
+void AddBitwise(GraphMaker& maker, const std::string& op) {
+  if (!maker.Has(op)) return;
+  const auto type = OneOf<ElementType>(
+      {ElementType::kInt32, ElementType::kInt64, ElementType::kUint8, ElementType::kInt8});
+  const Value a = maker.Fresh(type, GraphMaker::RandomShape(0, 4), {0, 99});
+  if (op == "BitwiseNot") {
+    maker.Node(op, {a}, type, a.shape);
+    return;
+  }
+  const Value b = maker.Fresh(type, GraphMaker::Broadcastable(*a.shape), {0, 99});
+  maker.Node(op, {a, b}, type, BroadcastShape(*a.shape, *b.shape));
+}
+
+void AddBitShift(GraphMaker& maker, const std::string& op) {
+  const auto type = OneOf<ElementType>({ElementType::kUint8, ElementType::kUint32});
+  const Value a = maker.Fresh(type, GraphMaker::RandomShape(0, 4), {0, 99});
+  const Value b = maker.Fresh(type, GraphMaker::Broadcastable(*a.shape), {0, 7});
+  onnx::NodeProto* node = maker.Node(op, {a, b}, type, BroadcastShape(*a.shape, *b.shape));
+  decompose::testing::AddString(node, "direction", Chance(50) ? "LEFT" : "RIGHT");
+}
+
+void AddMod(GraphMaker& maker, const std::string& op) {
+  const auto type = OneOf<ElementType>(
+      {ElementType::kFloat, ElementType::kInt32, ElementType::kInt64, ElementType::kInt8});
+  const Value a = maker.Fresh(type, GraphMaker::RandomShape(0, 4), {-60, 60});
+  const Value b = maker.Fresh(type, GraphMaker::Broadcastable(*a.shape), {1, 9});
+  onnx::NodeProto* node = maker.Node(op, {a, b}, type, BroadcastShape(*a.shape, *b.shape));
+  if (type == ElementType::kFloat || Chance(40)) AddInt(node, "fmod", 1);
+}
+
+// Of numbers within an interval where the function has values.
+void AddWithin(GraphMaker& maker, const std::string& op) {
+  if (!maker.Has(op)) return;
+  Numbers numbers = {-0.9, 0.9};
+  if (op == "Acosh") numbers = {1.1, 5};
+  const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(0, 4), numbers);
+  maker.Node(op, {x}, ElementType::kFloat, x.shape);
+}
+
+void AddShrink(GraphMaker& maker, const std::string& op) {
+  const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(0, 4));
+  onnx::NodeProto* node = maker.Node(op, {x}, ElementType::kFloat, x.shape);
+  if (Chance(60)) AddFloat(node, "lambd", 1.25F);
+  if (Chance(60)) AddFloat(node, "bias", 0.5F);
+}
+
+void AddRange(GraphMaker& maker, const std::string& op) {
+  const auto type = OneOf<ElementType>({ElementType::kInt32, ElementType::kInt64});
+  const Value first = maker.Fresh(type, {}, {-3, 3});
+  const Value limit = maker.Fresh(type, {}, {-3, 9});
+  maker.Node(op, {first, limit, maker.Fresh(type, {}, {1, 3})}, type, std::nullopt);
+}
+
 void AddClip(GraphMaker& maker, const std::string& op) {
   if (!maker.Has(op)) return;
   const Value x = maker.AnyFloat();
@@ -172,7 +226,8 @@ void AddArgument(GraphMaker& maker, const std::string& op) {
   const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(1, 4));
   const auto rank = std::ssize(*x.shape);
   const int64_t axis = Draw(0, rank - 1);
-  if ((*x.shape)[static_cast<size_t>(axis)] == 0) return;
+  // ONNX Runtime keeps an empty tensor's axis, whatever keepdims says.
+  if (std::ranges::find(*x.shape, 0) != x.shape->end()) return;
   Shape shape = *x.shape;
   const bool keeps = Chance(50);
   shape[static_cast<size_t>(axis)] = 1;
@@ -181,6 +236,35 @@ void AddArgument(GraphMaker& maker, const std::string& op) {
   AddInt(node, "axis", Chance(50) ? axis : axis - rank);
   AddInt(node, "keepdims", keeps ? 1 : 0);
   if (maker.opset() >= 12 && Chance(30)) AddInt(node, "select_last_index", 1);
+}
+
+// What chooses a largest element chooses among fresh ones: computed ones may be equal but for a
+// bit.
+void AddHardmax(GraphMaker& maker, const std::string& op) {
+  const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(1, 4));
+  const auto rank = std::ssize(*x.shape);
+  if (std::ranges::find(*x.shape, 0) != x.shape->end()) return;
+  AddInt(maker.Node(op, {x}, ElementType::kFloat, x.shape), "axis", Draw(-rank, rank - 1));
+}
+
+void AddLpNormalization(GraphMaker& maker, const std::string& op) {
+  const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(1, 4));
+  const auto rank = std::ssize(*x.shape);
+  if (std::ranges::find(*x.shape, 0) != x.shape->end()) return;
+  onnx::NodeProto* node = maker.Node(op, {x}, ElementType::kFloat, x.shape);
+  AddInt(node, "axis", Draw(-rank, rank - 1));
+  if (Chance(50)) AddInt(node, "p", 1);
+}
+
+void AddLogReduction(GraphMaker& maker, const std::string& op) {
+  const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(1, 4), {0.1, 3});
+  if (std::ranges::find(*x.shape, 0) != x.shape->end()) return;
+  const auto rank = std::ssize(*x.shape);
+  const int64_t axis = Draw(-rank, rank - 1);
+  std::vector<Value> inputs = {x};
+  if (maker.opset() >= 18) inputs.push_back(maker.Integers({axis}));
+  onnx::NodeProto* node = maker.Node(op, inputs, ElementType::kFloat, std::nullopt);
+  if (maker.opset() < 18) AddInts(node, "axes", {axis});
 }
 
 void AddSoftmax(GraphMaker& maker, const std::string& op) {
@@ -206,10 +290,9 @@ std::vector<NamedRecipe> ElementwiseRecipes() {
   const auto add = [&](Recipe recipe, const std::vector<std::string>& names) {
     for (const std::string& name : names) recipes.push_back({name, recipe});
   };
-  add(AddUnary, {"Abs",      "Neg",      "Exp",  "Erf",  "Relu",      "Sigmoid", "Tanh",
-                 "Softplus", "Softsign", "Sin",  "Cos",  "HardSwish", "Gelu",    "Mish",
-                 "Identity", "Atan",     "Sinh", "Cosh", "Asinh",     "IsNaN"});
-  add(AddStep, {"Ceil", "Floor", "Round", "Sign"});
+  add(AddUnary, {"Abs", "Neg", "Exp", "Erf", "Relu", "Sigmoid", "Tanh", "Softplus", "Softsign",
+                 "HardSwish", "Gelu", "Mish", "Identity", "Atan", "Sinh", "Cosh", "Asinh"});
+  add(AddStep, {"Ceil", "Floor", "Round", "Sign", "Sin", "Cos"});
   add(AddPositive, {"Sqrt", "Log", "Reciprocal"});
   add(AddWithAlpha, {"LeakyRelu", "Elu", "HardSigmoid", "Celu", "ThresholdedRelu", "Selu"});
   add(AddBinary, {"Add", "Sub", "Mul", "Div"});
@@ -220,7 +303,15 @@ std::vector<NamedRecipe> ElementwiseRecipes() {
                      "ReduceSumSquare", "ReduceProd"});
   add(AddArgument, {"ArgMax", "ArgMin"});
   add(AddSoftmax, {"Softmax", "LogSoftmax"});
-  std::erase_if(recipes, [](const NamedRecipe& recipe) { return recipe.op == "IsNaN"; });
+  add(AddHardmax, {"Hardmax"});
+  add(AddLpNormalization, {"LpNormalization"});
+  add(AddLogReduction, {"ReduceLogSum", "ReduceLogSumExp"});
+  add(AddBitwise, {"BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot"});
+  add(AddBitShift, {"BitShift"});
+  add(AddMod, {"Mod"});
+  add(AddWithin, {"Asin", "Acos", "Atanh", "Acosh", "Tan"});
+  add(AddShrink, {"Shrink"});
+  add(AddRange, {"Range"});
   return recipes;
 }
 

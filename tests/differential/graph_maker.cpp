@@ -87,6 +87,9 @@ Bytes GraphMaker::Elements(ElementType type, size_t count, const Numbers& number
       case ElementType::kInt32:
         Append(bytes, static_cast<int32_t>(std::lround(number)));
         break;
+      case ElementType::kUint32:
+        Append(bytes, static_cast<uint32_t>(std::lround(number)));
+        break;
       default:
         CHECK(type == ElementType::kInt64);
         Append(bytes, static_cast<int64_t>(std::lround(number)));
@@ -121,6 +124,12 @@ Value GraphMaker::Fresh(ElementType type, const Shape& shape, Numbers numbers) {
 Value GraphMaker::Integers(const std::vector<int64_t>& values) {
   const Value value{NewName(), ElementType::kInt64, Shape{std::ssize(values)}};
   builder_.Ints(value.name, *value.shape, values);
+  return value;
+}
+
+Value GraphMaker::Constants(const std::vector<float>& values, std::optional<Shape> shape) {
+  const Value value{NewName(), ElementType::kFloat, shape.value_or(Shape{std::ssize(values)})};
+  builder_.Floats(value.name, *value.shape, values);
   return value;
 }
 
@@ -189,13 +198,14 @@ RandomGraph GraphMaker::Finish() {
 RandomGraph MakeRandomGraph(const std::string& only) {
   static const auto recipes = [] {
     std::vector<NamedRecipe> all;
-    for (const auto& list : {ElementwiseRecipes(), MovingRecipes(), DenseRecipes(),
-                             QuantizedRecipes(), ContributedRecipes()}) {
+    for (const auto& list :
+         {ElementwiseRecipes(), MovingRecipes(), SelectionRecipes(), SpatialRecipes(),
+          DenseRecipes(), RecurrentRecipes(), QuantizedRecipes(), ContributedRecipes()}) {
       all.insert(all.end(), list.begin(), list.end());
     }
     return all;
   }();
-  GraphMaker maker(OneOf<int64_t>({11, 12, 13, 14, 17, 18, 19, 20, 21}));
+  GraphMaker maker(OneOf<int64_t>({11, 12, 13, 14, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26}));
   if (!only.empty()) {
     for (const NamedRecipe& recipe : recipes) {
       if (recipe.op == only) recipe.add(maker, recipe.op);

@@ -51,6 +51,8 @@ class GraphMaker {
   Value Fresh(ElementType type, const Shape& shape, Numbers numbers = {});
   /// An initializer of these integers, as int64.
   Value Integers(const std::vector<int64_t>& values);
+  /// An initializer of these floats: a list, or of this shape.
+  Value Constants(const std::vector<float>& values, std::optional<Shape> shape = std::nullopt);
   /// A value of this type that is there already, or a fresh one; its shape is known.
   Value Operand(ElementType type = ElementType::kFloat, int64_t least_axes = 0,
                 int64_t most_axes = 4);
@@ -87,8 +89,11 @@ struct NamedRecipe {
 };
 std::vector<NamedRecipe> ElementwiseRecipes();
 std::vector<NamedRecipe> MovingRecipes();
+std::vector<NamedRecipe> SelectionRecipes();
+std::vector<NamedRecipe> SpatialRecipes();
 std::vector<NamedRecipe> DenseRecipes();
 std::vector<NamedRecipe> QuantizedRecipes();
+std::vector<NamedRecipe> RecurrentRecipes();
 std::vector<NamedRecipe> ContributedRecipes();
 
 }  // namespace ephemeralml::differential
