@@ -16,6 +16,7 @@
 
 #include "bench/measured_worker.h"
 #include "bench/process_times.h"
+#include "bench/read_inputs.h"
 #include "client/decompose/decompose.h"
 #include "client/decompose/onnx/mapped_file.h"
 #include "client/session/messages.h"
@@ -57,16 +58,6 @@ void AddOptions(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--session-memory", options.session_memory_bytes, "As ephemeralml-enclave's")
       ->capture_default_str();
-}
-
-Result<std::vector<NamedTensor>> ReadInputs(const std::filesystem::path& folder) {
-  std::vector<NamedTensor> inputs;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    TRY(std::vector<NamedTensor> read, tensors::ReadTensors(entry.path()));
-    read.front().name = entry.path().stem();
-    inputs.push_back(std::move(read.front()));
-  }
-  return inputs;
 }
 
 struct Decomposed {
