@@ -42,7 +42,7 @@ class Setup {
       std::this_thread::sleep_for(std::chrono::milliseconds(30));
     }
   }
-  // Of this thread and of every process that was there before the session, without the time that
+  // Of this process and every one that was there before the session, without the time that
   // this very reading takes.
   double ProcessorTime() {
     const double begin = bench::ProcessorTime();

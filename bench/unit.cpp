@@ -44,7 +44,7 @@ double Median(std::vector<double>& values) {
 }  // namespace
 
 double WallTime() { return Nanoseconds(CLOCK_MONOTONIC); }
-double ProcessorTime() { return Nanoseconds(CLOCK_THREAD_CPUTIME_ID); }
+double ProcessorTime() { return Nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }
 
 void VerifyOnce() {
   static const Signed one;

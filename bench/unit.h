@@ -11,7 +11,7 @@ namespace ephemeralml::bench {
 /// Nanoseconds since some time.
 using Clock = std::function<double()>;
 double WallTime();
-/// Of this thread alone: another process can't disturb it.
+/// Of all threads of this process: another can't disturb it.
 double ProcessorTime();
 
 /// Verifies one signature over 32 bytes.

@@ -29,6 +29,9 @@ class ParsedCertificate {
   /// caller to ask, every time.
   bool IsSignedBy(const ParsedCertificate& issuer) const;
 
+  /// True if that was found before.
+  bool IsKnownToBeSignedBy(const ParsedCertificate& issuer) const;
+
   /// How many signatures on certificates this process has checked, rather than remembered.
   static uint64_t SignaturesChecked();
 
