@@ -32,8 +32,10 @@ namespace {
 
 constexpr int kMostFailedStarts = 5;
 constexpr size_t kLargestPublicKeyBytes = 512;
-// Starting a worker takes as long as setting several sessions up, so it isn't done while one is.
+// Starting a worker takes as long as setting several sessions up, so it isn't done while one is:
+// not before its worker has evidence, nor while its client verifies it.
 constexpr int64_t kSpareDelayMs = 50;
+constexpr int64_t kSpareDelayAfterEvidenceMs = 10;
 constexpr std::array<pollfd, 2> kNobody = {pollfd{-1, 0, 0}, pollfd{-1, 0, 0}};
 
 struct Worker {
@@ -345,7 +347,7 @@ Done Supervisor::Attest(Worker& worker, ByteSpan body) {
     log::Failure("attestation_failed", {{"reason", document.error()}});
     ++counters_.attestations_failed_total;
   }
-  spare_due_.reset();
+  spare_due_ = net::After(kSpareDelayAfterEvidenceMs);
   return SendControl(worker.process.control.Get(), ControlKind::kEvidence,
                      document ? *document : Bytes(), connection.Get());
 }

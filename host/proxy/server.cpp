@@ -24,6 +24,7 @@ namespace {
 using std::chrono::steady_clock;
 using Acceptor = asio::basic_socket_acceptor<StreamProtocol>;
 
+// Half of the processors at most: a connection's steps that change threads take longer.
 constexpr unsigned kMostThreads = 4;
 constexpr uint32_t kMostTurnedAway = 64;     // at once; more are cut without a word
 constexpr uint32_t kMostMetricsReaders = 4;  // at once
@@ -189,7 +190,7 @@ void Server::Run() {
                    server.Accept(*server.metrics_acceptor, &Implementation::AdmitToMetrics),
                    ReportException);
   }
-  const unsigned count = std::clamp(std::thread::hardware_concurrency(), 2U, kMostThreads);
+  const unsigned count = std::clamp(std::thread::hardware_concurrency() / 2, 1U, kMostThreads);
   std::vector<std::thread> threads;
   for (unsigned i = 1; i < count; ++i) threads.emplace_back([&server] { server.context.io.run(); });
   server.context.io.run();
