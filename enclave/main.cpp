@@ -117,6 +117,10 @@ void AddOptions(CLI::App& app, Options& options) {
                  "Milliseconds that one message may take")
       ->check(positive)
       ->capture_default_str();
+  app.add_option("--request-time", worker.request_time_ms,
+                 "Milliseconds that answering one request may take")
+      ->check(positive)
+      ->capture_default_str();
   app.add_option("--connection-time", worker.connection_time_ms,
                  "Milliseconds that a connection may last; then its client comes with another")
       ->check(CLI::Range(int64_t{1}, kLongestConnectionMs))
@@ -146,6 +150,7 @@ Options DefaultOptions() {
                                .handshake_timeout_ms = 10'000,
                                .idle_timeout_ms = 300'000,
                                .transfer_timeout_ms = 60'000,
+                               .request_time_ms = 300'000,
                                .connection_time_ms = kLongestConnectionMs};
   return options;
 }

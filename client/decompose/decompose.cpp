@@ -114,6 +114,14 @@ Done AppendPanels(BlobWriter& writer, const PlannedWeight& weight, ByteSpan byte
   return AppendPacked(writer, source);
 }
 
+// The same, of what a derived tensor was made from.
+Done ForgetSource(const onnx::Tensor& tensor, onnx::ExternalFiles& files, const ForgetFn& forget) {
+  if (tensor.derivation == nullptr) return {};
+  TRY(const onnx::TensorData source, onnx::ReadTensorData(tensor.derivation->source, files));
+  forget(source.bytes());
+  return {};
+}
+
 Done SealWeights(const Plan& plan, const BlobKey& blob, onnx::ExternalFiles& files,
                  const ForgetFn& forget, const BlobSink& sink, const ProgressFn& progress) {
   TRY(const auto cipher,
@@ -132,6 +140,7 @@ Done SealWeights(const Plan& plan, const BlobKey& blob, onnx::ExternalFiles& fil
     } else {
       TRY_OK(AppendRows(writer, data.bytes(), forget));
     }
+    TRY_OK(ForgetSource(*weight.tensor, files, forget));
   }
   return writer.Finish();
 }

@@ -73,7 +73,10 @@ uint64_t ExtentOf(const PlannedWeight& weight) {
 }
 
 Result<uint64_t> CheckedByteCount(const Constant& constant, onnx::ExternalFiles& files) {
-  auto data = onnx::ReadTensorData(*constant.tensor, files);
+  const auto& derivation = constant.tensor->derivation;
+  auto data =
+      onnx::ReadTensorData(derivation != nullptr ? derivation->source : *constant.tensor, files);
+  if (data && derivation != nullptr) return onnx::ByteCount(*constant.tensor);
   if (data) return data->bytes().size();
   Error error = std::move(data).error();
   if (constant.tensor->name.empty()) error.what += ", in '" + std::string(constant.name) + "'";

@@ -29,8 +29,9 @@ constexpr auto kReasons = std::to_array<std::string_view>({
     "request_malformed",       "sequence_too_long",
     "session_memory_exceeded", "shape_invalid",
     "size_overflow",           "step_limit_exceeded",
-    "strings_malformed",       "topology_malformed",
-    "type_unsupported",        "weights_unauthentic",
+    "strings_malformed",       "time_limit_exceeded",
+    "topology_malformed",      "type_unsupported",
+    "weights_unauthentic",
 });
 static_assert(std::ranges::is_sorted(kReasons));
 

@@ -9,12 +9,37 @@
 
 #include "common/base/secret_bytes.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define EPHEMERAL_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EPHEMERAL_ADDRESS_SANITIZER
+#endif
+#endif
+#ifdef EPHEMERAL_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace ephemeralml {
 namespace {
 
 constexpr size_t kAlignment = 64;
 
 constexpr size_t RoundUp(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+
+// AddressSanitizer sees one mapping: without being told it would miss what runs from one block into
+// the next, and what uses a block that was given back.
+#ifdef EPHEMERAL_ADDRESS_SANITIZER
+constexpr size_t kForbiddenAfterBlock = 64;
+constexpr size_t ReservedFor(size_t limit_bytes) { return 4 * limit_bytes; }
+void Forbid(const void* memory, size_t size) { ASAN_POISON_MEMORY_REGION(memory, size); }
+void Permit(const void* memory, size_t size) { ASAN_UNPOISON_MEMORY_REGION(memory, size); }
+#else
+constexpr size_t kForbiddenAfterBlock = 0;
+constexpr size_t ReservedFor(size_t limit_bytes) { return limit_bytes; }
+void Forbid(const void* /*memory*/, size_t /*size*/) {}
+void Permit(const void* /*memory*/, size_t /*size*/) {}
+#endif
 
 }  // namespace
 
@@ -43,25 +68,28 @@ void ArenaBlock::Release(const std::function<void(MutableByteSpan)>& wipe) {
 
 Arena::Arena(uint8_t* base, size_t limit_bytes, bool locked)
     : base_(base), limit_bytes_(limit_bytes), locked_(locked) {
-  free_.emplace(0, limit_bytes);
+  free_.emplace(0, ReservedFor(limit_bytes));
+  Forbid(base_, ReservedFor(limit_bytes));
 }
 
 Result<std::unique_ptr<Arena>> Arena::Create(size_t limit_bytes) {
   limit_bytes = std::max(RoundUp(limit_bytes), kAlignment);
-  void* memory = mmap(nullptr, limit_bytes, PROT_READ | PROT_WRITE,
+  const size_t reserved = ReservedFor(limit_bytes);
+  void* memory = mmap(nullptr, reserved, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
     return Error{Code::kOverLimit, "memory_unavailable",
                  "can't reserve " + std::to_string(limit_bytes) + " bytes for a session"};
   }
-  (void)madvise(memory, limit_bytes, MADV_DONTDUMP);
-  const bool locked = mlock2(memory, limit_bytes, MLOCK_ONFAULT) == 0;
+  (void)madvise(memory, reserved, MADV_DONTDUMP);
+  const bool locked = mlock2(memory, reserved, MLOCK_ONFAULT) == 0;
   return std::unique_ptr<Arena>(new Arena(static_cast<uint8_t*>(memory), limit_bytes, locked));
 }
 
 Arena::~Arena() {
   CHECK(bytes_in_use_ == 0);
-  (void)munmap(base_, limit_bytes_);
+  Permit(base_, ReservedFor(limit_bytes_));
+  (void)munmap(base_, ReservedFor(limit_bytes_));
 }
 
 // Best fit: activations come in few sizes, so a block freed by one node suits a later one exactly.
@@ -71,22 +99,24 @@ Result<ArenaBlock> Arena::Allocate(size_t size) {
     return Error{Code::kOverLimit, "session_memory_exceeded",
                  "a value needs more memory than a session may use"};
   }
-  const size_t needed = RoundUp(size);
+  const size_t counted = RoundUp(size);
+  const size_t needed = counted + kForbiddenAfterBlock;
   const std::lock_guard lock(mutex_);
   auto best = free_.end();
   for (auto gap = free_.begin(); gap != free_.end(); ++gap) {
     if (gap->second < needed) continue;
     if (best == free_.end() || gap->second < best->second) best = gap;
   }
-  if (best == free_.end()) {
+  if (best == free_.end() || bytes_in_use_ + counted > limit_bytes_) {
     return Error{Code::kOverLimit, "session_memory_exceeded",
                  "the request needs more memory than a session may use"};
   }
   const auto [offset, available] = *best;
   free_.erase(best);
   if (available > needed) free_.emplace(offset + needed, available - needed);
-  bytes_in_use_ += needed;
+  bytes_in_use_ += counted;
   peak_bytes_ = std::max(peak_bytes_, bytes_in_use_);
+  Permit(base_ + offset, size);
   return ArenaBlock(this, {base_ + offset, size});
 }
 
@@ -96,6 +126,8 @@ void Arena::Free(MutableByteSpan bytes) {
   const std::lock_guard lock(mutex_);
   bytes_wiped_ += bytes.size();
   bytes_in_use_ -= size;
+  size += kForbiddenAfterBlock;
+  Forbid(base_ + offset, size);
   auto next = free_.lower_bound(offset);
   if (next != free_.end() && offset + size == next->first) {
     size += next->second;

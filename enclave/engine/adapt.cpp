@@ -140,8 +140,7 @@ Done AdaptedContext::CollectStrings() {
   }
   strings_.emplace_back();  // what an output holds where a kernel puts zeros
   std::ranges::sort(strings_);
-  const auto tail = std::ranges::unique(strings_);
-  strings_.erase(tail.begin(), tail.end());
+  strings_.erase(std::unique(strings_.begin(), strings_.end()), strings_.end());
   return {};
 }
 

@@ -12,10 +12,11 @@ namespace {
 // The activations of one request. Gone, and with them wiped, when it is.
 class Execution {
  public:
-  Execution(const PreparedModel& model, Resources resources, uint64_t most_steps)
+  Execution(const PreparedModel& model, Resources resources, const Limits& limits)
       : model_(model),
         resources_(std::move(resources)),
-        steps_left_(most_steps),
+        steps_left_(limits.most_steps),
+        deadline_(limits.deadline),
         activations_(model.slots.size()) {
     resources_.run_graph = [this](const PreparedGraph& graph, std::vector<Tensor> inputs) {
       return RunSubgraph(graph, std::move(inputs));
@@ -64,6 +65,7 @@ class Execution {
   const PreparedModel& model_;
   Resources resources_;
   uint64_t steps_left_;
+  std::chrono::steady_clock::time_point deadline_;
   std::vector<Tensor> activations_;  // by slot
 };
 
@@ -88,6 +90,10 @@ Done Execution::TakeStep() {
                  "the request runs more operators than a request may"};
   }
   --steps_left_;
+  if (std::chrono::steady_clock::now() > deadline_) {
+    return Error{Code::kOverLimit, "time_limit_exceeded",
+                 "the request takes longer than a request may"};
+  }
   return {};
 }
 
@@ -150,7 +156,7 @@ Result<std::vector<NamedTensor>> Execute(const PreparedModel& model,
   TRY(const std::vector<const NamedView*> matched, MatchInputs(model.graph.inputs, inputs));
   TRY(std::vector<ArenaBlock> windows, MakeWindows(arena, sealed, threads.count()));
   Execution execution(model, {&sealed, &arena, &ledger, &threads, windows, nullptr, nullptr},
-                      limits.most_steps);
+                      limits);
   for (size_t i = 0; i < matched.size(); ++i) {
     TRY_OK(execution.SetInput(model.graph.inputs[i].slot, *matched[i]));
   }

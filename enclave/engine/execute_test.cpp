@@ -234,6 +234,15 @@ TEST_F(Executing, BoundsTheNumberOfSteps) {
   EXPECT_TRUE(Run({View<float>("x", {1, 2}, x)}, {.most_steps = 3}).has_value());
 }
 
+TEST_F(Executing, StopsAtItsDeadline) {
+  BuildLayer(builder_);
+  Prepare();
+  const std::vector<float> x = {1, 1};
+  const auto now = std::chrono::steady_clock::now();
+  ExpectFailure({View<float>("x", {1, 2}, x)}, "time_limit_exceeded", {.deadline = now});
+  EXPECT_TRUE(Run({View<float>("x", {1, 2}, x)}, {.deadline = now + std::chrono::hours(1)}));
+}
+
 // Two inputs that share a symbol.
 void BuildPair(TopologyBuilder& builder) {
   builder.Input(1, "a", {-1, 2}).Input(2, "b", {-1}).Output(1, "y");

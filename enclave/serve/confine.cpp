@@ -7,9 +7,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdint>
+#include <fstream>
 #include <initializer_list>
 #include <memory>
 
@@ -120,6 +122,24 @@ Done LeaveNoTraces() {
   // it.
   const rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
   (void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
+  return {};
+}
+
+Done LimitHeap(uint64_t bytes) {
+#ifndef EPHEMERAL_SANITIZED  // whose own memory counts too
+  std::ifstream file("/proc/self/statm");
+  uint64_t size = 0, resident = 0, shared = 0, text = 0, libraries = 0, data_pages = 0;
+  if (!(file >> size >> resident >> shared >> text >> libraries >> data_pages)) {
+    return Error{Code::kInternal, "confinement_failed", "the kernel doesn't say what is in use"};
+  }
+  const uint64_t most = data_pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) + bytes;
+  const rlimit limit = {most, most};
+  if (setrlimit(RLIMIT_DATA, &limit) != 0) {
+    return Error{Code::kInternal, "confinement_failed", "the kernel refused a limit of memory"};
+  }
+#else
+  (void)bytes;
+#endif
   return {};
 }
 

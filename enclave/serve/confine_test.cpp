@@ -228,6 +228,16 @@ TEST(LeaveNoTraces, AllowsNoCoreAndDiesWithItsParent) {
 }
 
 #ifndef EPHEMERAL_SANITIZED
+TEST(LimitHeap, FailsAllocationsBeyondIt) {
+  constexpr uint64_t kMore = uint64_t{64} << 20;
+  EXPECT_TRUE(MayDo([] { return LimitHeap(kMore); },
+                    [] {
+                      void* within = malloc(kMore / 2);
+                      void* beyond = malloc(kMore);
+                      if (within == nullptr || beyond != nullptr) _exit(kNotConfined);
+                    }));
+}
+
 TEST(WipeStackBelow, OverwritesWhatFinishedCallsLeft) {
   const auto* left = reinterpret_cast<const volatile uint8_t*>(LeaveALocalBehind());
   const uint8_t before = *left;

@@ -15,10 +15,13 @@
 namespace ephemeralml::serve {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = Session::Clock;
 
 constexpr size_t kModelSecretBytes = 32;
 constexpr size_t kChunksPerThread = 16;
+constexpr size_t kMostDetailBytes = 2048;
+constexpr size_t kMostOutputBytes =
+    wire::kLargestMessageBytes - 4096;  // the rest of a reply is less
 
 uint64_t MicrosecondsSince(Clock::time_point start) {
   return static_cast<uint64_t>(
@@ -89,12 +92,30 @@ void SetValue(const engine::Tensor& value, wire::Tensor& message) {
   message.set_data(view.bytes.data(), view.bytes.size());
 }
 
-void AddOutputs(const std::vector<engine::NamedTensor>& tensors, wire::Outputs& outputs) {
+Error OutputsTooLarge() {
+  return {Code::kOverLimit, "message_too_large", "the outputs are larger than a reply may be"};
+}
+
+// At least what a value takes in a reply: elements of a sequence may share their memory.
+size_t SizeInReply(const engine::Tensor& value) {
+  constexpr size_t kLeast = 2;  // a message without anything in it
+  if (value.kind() == engine::ValueKind::kTensor) return kLeast + value.byte_count();
+  size_t bytes = kLeast;
+  if (value.kind() == engine::ValueKind::kNothing) return bytes;
+  for (const engine::Tensor& element : value.elements()) bytes += SizeInReply(element);
+  return bytes;
+}
+
+Done AddOutputs(const std::vector<engine::NamedTensor>& tensors, wire::Outputs& outputs) {
+  size_t bytes = 0;
+  for (const engine::NamedTensor& each : tensors) bytes += SizeInReply(each.tensor);
+  if (bytes > kMostOutputBytes) return OutputsTooLarge();
   for (const engine::NamedTensor& each : tensors) {
     wire::Tensor& tensor = *outputs.add_tensors();
     tensor.set_name(each.name);
     SetValue(each.tensor, tensor);
   }
+  return outputs.ByteSizeLong() > kMostOutputBytes ? OutputsTooLarge() : Done();
 }
 
 void AddTotals(const weights::Ledger& ledger, wire::Measurements& measured) {
@@ -107,11 +128,20 @@ void AddTotals(const weights::Ledger& ledger, wire::Measurements& measured) {
   measured.set_chunks_opened(totals.chunks_opened);
 }
 
+// Names in it are as long as the client made them. Cut between two characters of UTF-8.
+std::string Shortened(std::string text) {
+  if (text.size() <= kMostDetailBytes) return text;
+  size_t end = kMostDetailBytes;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
+  text.resize(end);
+  return text;
+}
+
 void SetFailure(const Error& error, wire::Reply& reply) {
   wire::Failure& failure = *reply.mutable_failure();
   failure.set_code(std::string(Name(error.code)));
   failure.set_reason(std::string(error.reason));
-  failure.set_detail(error.what);
+  failure.set_detail(Shortened(error.what));
 }
 
 SecretBytes Serialize(const wire::Reply& reply) {
@@ -136,7 +166,8 @@ Session::~Session() = default;
 
 // The path of a request. Everything it makes is wiped when it goes out of scope, whichever way that
 // is: the plan by the wiping heap, panels and activations by the arena, the key by SecretBytes.
-Done Session::Serve(const wire::Request& request, weights::Ledger& ledger, wire::Reply& reply) {
+Done Session::Serve(const wire::Request& request, Clock::time_point deadline,
+                    weights::Ledger& ledger, wire::Reply& reply) {
   wire::Measurements& measured = *reply.mutable_measurements();
   const Clock::time_point arrived = Clock::now();
   TRY_OK(PlanFor(request, ledger));
@@ -151,13 +182,12 @@ Done Session::Serve(const wire::Request& request, weights::Ledger& ledger, wire:
   if (resident_) weights.resident = resident_->bytes();
 
   start = Clock::now();
-  const auto outputs =
-      engine::Execute(plan_->model, InputsOf(request), weights, arena_, threads_, ledger);
+  const auto outputs = engine::Execute(plan_->model, InputsOf(request), weights, arena_, threads_,
+                                       ledger, {.deadline = deadline});
   measured.set_execute_us(MicrosecondsSince(start));
   if (resident_) resident_->CountSince(arrived, ledger);
   if (!outputs) return outputs.error();
-  AddOutputs(*outputs, *reply.mutable_outputs());
-  return {};
+  return AddOutputs(*outputs, *reply.mutable_outputs());
 }
 
 // Makes the plan, unless the client left its topology out and one was kept for it.
@@ -220,7 +250,7 @@ void Session::CloseResident(weights::Ledger& ledger) {
   arena_.ResetPeak();
 }
 
-SecretBytes Session::Answer(SecretBytes message) {
+SecretBytes Session::Answer(SecretBytes message, Clock::time_point deadline) {
   arena_.ResetPeak();
   wire::Reply reply;
   weights::Ledger ledger;
@@ -231,7 +261,7 @@ SecretBytes Session::Answer(SecretBytes message) {
     const bool parsed = request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
     message = SecretBytes();
     const Done served =
-        parsed ? Serve(request, ledger, reply)
+        parsed ? Serve(request, deadline, ledger, reply)
                : Error{Code::kMalformed, "request_malformed", "the request isn't readable"};
     if (!served) {
       if (served.error().reason == "weights_unauthentic") blob_.Drop();

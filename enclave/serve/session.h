@@ -3,6 +3,7 @@
 // session.cpp. Requests come through the attested channel, from a client who may be hostile to the
 // enclave and to other clients; the sealed blob comes from a host that is hostile to everyone.
 
+#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -22,21 +23,25 @@ namespace ephemeralml::serve {
 
 class Session {
  public:
+  using Clock = std::chrono::steady_clock;
+
   Session(int control, engine::Threads& threads, Arena& arena);
   ~Session();
 
   /// Answers one wire::Request with one wire::Reply, both serialized; a failure is a reply too.
   /// When it returns, graph, weights, inputs and activations of the request are wiped, but for what
-  /// its lifetime keeps; the reply is the caller's to wipe. A failure keeps nothing.
-  SecretBytes Answer(SecretBytes request);
+  /// its lifetime keeps; the reply is the caller's to wipe. A failure keeps nothing. No operator
+  /// starts after `deadline`.
+  SecretBytes Answer(SecretBytes request, Clock::time_point deadline = Clock::time_point::max());
 
-  /// A reply that says why a request wasn't even read.
-  SecretBytes Refuse(const Error& error);
+  /// A reply that says why a request isn't answered.
+  static SecretBytes Refuse(const Error& error);
 
  private:
   struct Plan;
 
-  Done Serve(const wire::Request& request, weights::Ledger& ledger, wire::Reply& reply);
+  Done Serve(const wire::Request& request, Clock::time_point deadline, weights::Ledger& ledger,
+             wire::Reply& reply);
   Done PlanFor(const wire::Request& request, weights::Ledger& ledger);
   Done OpenFor(const wire::Request& request, const weights::SealedModel& sealed,
                weights::Ledger& ledger);

@@ -1,8 +1,11 @@
 #include "enclave/serve/worker.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <cstring>
+#include <new>
+#include <stdexcept>
 
 #include "common/base/log.h"
 #include "common/channel/channel.h"
@@ -14,6 +17,7 @@
 #include "enclave/serve/confine.h"
 #include "enclave/serve/control.h"
 #include "enclave/serve/session.h"
+#include "enclave/serve/watchdog.h"
 
 namespace ephemeralml::serve {
 namespace {
@@ -21,10 +25,15 @@ namespace {
 constexpr int64_t kStartTimeoutMs = 10'000;
 constexpr size_t kSecretBytes = 32;
 constexpr int64_t kAttestTimeoutMs = 10'000;
+// How long an operator may still compute when the request's time is over, and how long its client
+// then has to hear of it.
+constexpr std::chrono::milliseconds kGrace = std::chrono::milliseconds(2000);
+constexpr int64_t kLastWordMs = 2000;
 
 // What a session holds for its whole life, made before anything comes from the client.
 struct Resources {
   WorkerSettings settings;
+  std::unique_ptr<Watchdog> watchdog;
   std::unique_ptr<engine::Threads> threads;
   std::unique_ptr<Arena> arena;
   std::unique_ptr<channel::ServerIdentity> identity;
@@ -51,6 +60,7 @@ Result<Resources> Prepare(int control) {
   Resources resources;
   TRY(resources.settings, ReceiveSettings(control));
   log::Configure("worker", resources.settings.log_level);
+  resources.watchdog = std::make_unique<Watchdog>();  // before the others are pinned
   resources.threads = std::make_unique<engine::Threads>(resources.settings.threads);
   TRY_OK(engine::kernels::WarmUp(*resources.threads));
   TRY_OK(channel::Initialize());
@@ -88,18 +98,56 @@ void ShareOneHeap() { (void)mallopt(M_ARENA_MAX, 1); }
 // it grows from request to request. What is given back was wiped when it was freed.
 void ReturnFreeMemory() { (void)malloc_trim(0); }
 
+// What a session may have beside its arena: messages as they came and as they were read, what an
+// operator sorts or counts with, the libraries' scratch space.
+uint64_t HeapBytes(const WorkerSettings& settings) {
+  constexpr uint64_t kLibraries = uint64_t{256} << 20;
+  return settings.session_memory_bytes + 4 * settings.message_limit_bytes + kLibraries;
+}
+
+// What computes can't be stopped from outside: the client is told, and the process ends.
+[[noreturn]] void GiveUp(channel::Channel& channel) {
+  const Error error{Code::kOverLimit, "time_limit_exceeded",
+                    "the request takes longer than a request may; the session has ended"};
+  log::Warn("session_failed", {{"reason", error}});
+  const SecretBytes reply = Session::Refuse(error);
+  (void)channel.SendMessage(reply.Reveal(), net::After(kLastWordMs));
+  _exit(1);
+}
+
+// Errors: kOverLimit `session_memory_exceeded`, when the heap's limit is reached; everything of the
+// request is wiped then, too.
+Result<SecretBytes> AnswerInTime(channel::Channel& channel, Session& session,
+                                 const Resources& resources, SecretBytes request) {
+  const auto deadline =
+      Watchdog::Clock::now() + std::chrono::milliseconds(resources.settings.request_time_ms);
+  resources.watchdog->Arm(deadline + kGrace, [&channel] { GiveUp(channel); });
+  try {
+    SecretBytes reply = session.Answer(std::move(request), deadline);
+    resources.watchdog->Disarm();
+    return reply;
+  } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {
+  }
+  resources.watchdog->Disarm();
+  return Error{Code::kOverLimit, "session_memory_exceeded",
+               "the request needs more memory than a session may use; the session has ended"};
+}
+
 // Requests until the client ends the session, is idle too long, or the connection has had its time.
-Done AnswerRequests(channel::Channel& channel, Session& session, const WorkerSettings& settings) {
+Done AnswerRequests(channel::Channel& channel, Session& session, const Resources& resources) {
+  const WorkerSettings& settings = resources.settings;
   const auto time = std::chrono::milliseconds(settings.connection_time_ms);
   for (;;) {
     TRY_OK(channel.WaitForPeer(net::After(settings.idle_timeout_ms)));
     Result<SecretBytes> request = channel.ReceiveMessage(settings.message_limit_bytes,
                                                          net::After(settings.transfer_timeout_ms));
     if (!request && request.error().code != Code::kOverLimit) return request.error();
-    const SecretBytes reply =
-        request ? session.Answer(std::move(*request)) : session.Refuse(request.error());
+    Result<SecretBytes> answer =
+        request ? AnswerInTime(channel, session, resources, std::move(*request)) : request.error();
+    const SecretBytes reply = answer ? std::move(*answer) : Session::Refuse(answer.error());
     TRY_OK(channel.SendMessage(reply.Reveal(), net::After(settings.transfer_timeout_ms)));
-    if (!request) return request.error();
+    if (!answer) return answer.error();
     TRY_OK(channel.UpdateKeys(net::After(settings.transfer_timeout_ms)));
     if (channel.ShouldReplace({.time = time})) return {};
     ReturnFreeMemory();  // the client has its reply and doesn't wait for this
@@ -112,7 +160,7 @@ Done ServeConnection(UniqueFd connection, int control, Resources& resources) {
       channel::Channel::Accept(std::move(connection), *resources.identity, deadline));
   TRY_OK(Attest(channel, control, deadline));
   Session session(control, *resources.threads, *resources.arena);
-  const Done ended = AnswerRequests(channel, session, resources.settings);
+  const Done ended = AnswerRequests(channel, session, resources);
   channel.Close();
   return ended;
 }
@@ -121,6 +169,7 @@ Done Work(int control) {
   TRY_OK(LeaveNoTraces());
   ShareOneHeap();
   TRY(Resources resources, Prepare(control));
+  TRY_OK(LimitHeap(HeapBytes(resources.settings)));
   TRY_OK(ConfineWorker());
   TRY_OK(SendControl(control, ControlKind::kReady, {}));
   TRY(ControlMessage connection,

@@ -15,6 +15,7 @@ struct WorkerSettings {
   int64_t handshake_timeout_ms = 0;
   int64_t idle_timeout_ms = 0;
   int64_t transfer_timeout_ms = 0;
+  int64_t request_time_ms = 300'000;
   int64_t connection_time_ms = 3'600'000;
   log::Level log_level = log::Level::kInfo;
 };

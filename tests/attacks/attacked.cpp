@@ -138,13 +138,20 @@ BareSession::BareSession(const System& system)
 
 wire::Reply BareSession::Ask(const SmallModel& model) {
   const SecretBytes request = session::EncodeRequest(model.split.topology, Inputs()).value();
-  CHECK(channel_.SendMessage(request.Reveal(), net::After(kTimeoutMs)));
-  const SecretBytes bytes =
-      channel_.ReceiveMessage(wire::kLargestMessageBytes, net::After(kTimeoutMs)).value();
-  CHECK(channel_.UpdateKeys(net::After(kTimeoutMs)));
+  return Send(request.Reveal());
+}
+
+wire::Reply BareSession::Send(ByteSpan request) {
   wire::Reply reply;
-  const ByteSpan view = bytes.Reveal();
+  const bool sent = channel_.SendMessage(request, net::After(kTimeoutMs)).has_value();
+  const auto bytes = channel_.ReceiveMessage(wire::kLargestMessageBytes, net::After(kTimeoutMs));
+  if (!sent || !bytes) {
+    reply.mutable_failure()->set_reason("connection_lost");
+    return reply;
+  }
+  const ByteSpan view = bytes->Reveal();
   CHECK(reply.ParseFromArray(view.data(), static_cast<int>(view.size())));
+  (void)channel_.UpdateKeys(net::After(kTimeoutMs));  // fails if the session has ended
   return reply;
 }
 

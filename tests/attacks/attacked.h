@@ -68,6 +68,9 @@ class BareSession {
 
   /// The reply to one request for `model`.
   wire::Reply Ask(const SmallModel& model);
+  /// The reply to these bytes; a failure is said as a reply too: `connection_lost` if there is
+  /// none.
+  wire::Reply Send(ByteSpan request);
 
  private:
   channel::Channel channel_;

@@ -65,6 +65,14 @@ ValueId Composer::Literal(wire::ElementType type, std::vector<int64_t> dims, Byt
   return id;
 }
 
+ValueId Composer::Derived(wire::ElementType type, std::vector<int64_t> dims,
+                          onnx::Derivation derivation) {
+  const ValueId id = program_.next_id++;
+  program_.constants[id] = {"a constant of an expanded operator",
+                            &AddDerived(program_, type, std::move(dims), std::move(derivation))};
+  return id;
+}
+
 ValueId Composer::Float(float value) {
   return Literal(wire::ElementType::kFloat, {},
                  {reinterpret_cast<const uint8_t*>(&value), sizeof(value)});

@@ -41,6 +41,8 @@ class Composer {
   ValueId Integers(std::vector<int64_t> values);
   ValueId Integer(int64_t value);
   ValueId Literal(wire::ElementType type, std::vector<int64_t> dims, ByteSpan elements);
+  /// A constant that is made from a tensor of the model when it is wanted.
+  ValueId Derived(wire::ElementType type, std::vector<int64_t> dims, onnx::Derivation derivation);
 
   /// The node's attributes of these names, as they are given; of another kind they are left out.
   ProgramAttributes Copy(std::span<const std::string_view> names) const;

@@ -33,6 +33,16 @@ uint8_t NibbleAt(ByteSpan bytes, size_t index) {
   return static_cast<uint8_t>((bytes[index / 2] >> (index % 2 * 4)) & 0xF);
 }
 
+// A byte for each of `count` nibbles.
+Bytes BytesOf(ByteSpan nibbles, size_t count, bool is_signed) {
+  Bytes bytes(count);
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t nibble = NibbleAt(nibbles, i);
+    bytes[i] = is_signed && nibble >= 8 ? static_cast<uint8_t>(nibble - 16) : nibble;
+  }
+  return bytes;
+}
+
 bool IsFourBits(const onnx::Tensor* tensor) {
   return tensor != nullptr && (tensor->data_type == kInt4 || tensor->data_type == kUint4);
 }
@@ -47,16 +57,14 @@ ValueId Unpacked(Composer& composer, const onnx::Tensor& tensor) {
                          .raw_data = tensor.raw_data,
                          .is_external = tensor.is_external,
                          .external_data = tensor.external_data,
-                         .message = tensor.message};
-  const auto data = onnx::ReadTensorData(packed, composer.files());
-  if (!data) return 0;
-  Bytes bytes(static_cast<size_t>(count));
+                         .message = tensor.message,
+                         .derivation = nullptr};
+  if (!onnx::ReadTensorData(packed, composer.files())) return 0;
   const bool is_signed = tensor.data_type == kInt4;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const uint8_t nibble = NibbleAt(data->bytes(), i);
-    bytes[i] = is_signed && nibble >= 8 ? static_cast<uint8_t>(nibble - 16) : nibble;
-  }
-  return composer.Literal(is_signed ? ElementType::kInt8 : ElementType::kUint8, tensor.dims, bytes);
+  return composer.Derived(is_signed ? ElementType::kInt8 : ElementType::kUint8, tensor.dims,
+                          {std::move(packed), [count, is_signed](ByteSpan nibbles) {
+                             return BytesOf(nibbles, static_cast<size_t>(count), is_signed);
+                           }});
 }
 
 // A matrix product's weight [N, K] as MatMulNBits holds it.
@@ -86,23 +94,26 @@ std::optional<BlockedWeight> ReadAttributes(const ProgramNode& node) {
                        static_cast<size_t>(block), static_cast<size_t>(bits)};
 }
 
-// The bytes of a constant input; none if it isn't one of this type and size.
-std::optional<onnx::TensorData> ReadInput(const Composer& composer, size_t index, ElementType type,
-                                          size_t bytes) {
+// True if the input is a constant of this type and size.
+bool IsReadable(const Composer& composer, size_t index, ElementType type, size_t bytes) {
   const onnx::Tensor* tensor = composer.Constant(index);
-  if (tensor == nullptr || onnx::TypeOf(*tensor) != type) return std::nullopt;
-  auto data = onnx::ReadTensorData(*tensor, composer.files());
-  if (!data || data->bytes().size() != bytes) return std::nullopt;
-  return *std::move(data);
+  if (tensor == nullptr || onnx::TypeOf(*tensor) != type) return false;
+  const auto data = onnx::ReadTensorData(*tensor, composer.files());
+  return data && data->bytes().size() == bytes;
 }
 
 // The weight, transposed to [K, N] and a byte an element.
 Bytes Elements(const BlockedWeight& weight, ByteSpan packed) {
+  constexpr size_t kTile = 64;  // rows whose lines of the result stay in the processor's cache
   Bytes bytes(weight.columns * weight.rows);
   const size_t row_length = weight.blocks * weight.block;
-  for (size_t row = 0; row < weight.rows; ++row) {
+  for (size_t first = 0; first < weight.rows; first += kTile) {
+    const size_t last = std::min(first + kTile, weight.rows);
     for (size_t column = 0; column < weight.columns; ++column) {
-      bytes[column * weight.rows + row] = weight.At(packed, row * row_length + column);
+      uint8_t* target = bytes.data() + column * weight.rows;
+      for (size_t row = first; row < last; ++row) {
+        target[row] = weight.At(packed, row * row_length + column);
+      }
     }
   }
   return bytes;
@@ -120,20 +131,24 @@ Bytes Scales(const BlockedWeight& weight, ByteSpan given) {
   return bytes;
 }
 
-// Zero points [blocks, N]; none if they are given in a form that we don't read.
-std::optional<Bytes> Zeros(const Composer& composer, const BlockedWeight& weight) {
-  Bytes bytes(weight.blocks * weight.rows, static_cast<uint8_t>(1U << (weight.bits - 1)));
-  if (!composer.Has(3)) return bytes;
-  const size_t row_bytes = (weight.blocks * weight.bits + 7) / 8;
-  const auto packed = ReadInput(composer, 3, ElementType::kUint8, weight.rows * row_bytes);
-  if (!packed) return std::nullopt;
+// Bytes of a row's zero points.
+size_t ZeroBytes(const BlockedWeight& weight) { return (weight.blocks * weight.bits + 7) / 8; }
+
+// Zero points [blocks, N] from [N, blocks].
+Bytes Zeros(const BlockedWeight& weight, ByteSpan packed) {
+  Bytes bytes(weight.blocks * weight.rows);
   for (size_t row = 0; row < weight.rows; ++row) {
-    const ByteSpan of_row = packed->bytes().subspan(row * row_bytes, row_bytes);
+    const ByteSpan of_row = packed.subspan(row * ZeroBytes(weight), ZeroBytes(weight));
     for (size_t i = 0; i < weight.blocks; ++i) {
       bytes[i * weight.rows + row] = weight.At(of_row, i);
     }
   }
   return bytes;
+}
+
+// Zero points that aren't given lie in the middle.
+Bytes MiddleZeros(const BlockedWeight& weight) {
+  return Bytes(weight.blocks * weight.rows, static_cast<uint8_t>(1U << (weight.bits - 1)));
 }
 
 }  // namespace
@@ -156,20 +171,27 @@ bool ExpandMatMulNBits(Composer& composer) {
   const auto weight = ReadAttributes(composer.node());
   if (!weight || composer.Has(4)) return false;
   const size_t blocks = weight->rows * weight->blocks;
-  const auto packed =
-      ReadInput(composer, 1, ElementType::kUint8, blocks * (weight->block * weight->bits / 8));
-  const auto scales = ReadInput(composer, 2, ElementType::kFloat, blocks * sizeof(float));
-  if (!packed || !scales) return false;
-  const auto zeros = Zeros(composer, *weight);
-  if (!zeros) return false;
+  const bool has_zeros = composer.Has(3);
+  if (!IsReadable(composer, 1, ElementType::kUint8, blocks * (weight->block * weight->bits / 8)) ||
+      !IsReadable(composer, 2, ElementType::kFloat, blocks * sizeof(float)) ||
+      (has_zeros &&
+       !IsReadable(composer, 3, ElementType::kUint8, weight->rows * ZeroBytes(*weight)))) {
+    return false;
+  }
   const auto rows = static_cast<int64_t>(weight->rows);
   const std::vector<int64_t> dims = {static_cast<int64_t>(weight->blocks), rows};
-  const ValueId elements =
-      composer.Literal(ElementType::kUint8, {static_cast<int64_t>(weight->columns), rows},
-                       Elements(*weight, packed->bytes()));
-  const ValueId scale =
-      composer.Literal(ElementType::kFloat, dims, Scales(*weight, scales->bytes()));
-  const ValueId zero = composer.Literal(ElementType::kUint8, dims, *zeros);
+  const auto derive = [&](size_t input, auto convert) -> onnx::Derivation {
+    return {*composer.Constant(input),
+            [weight = *weight, convert](ByteSpan source) { return convert(weight, source); }};
+  };
+  const ValueId elements = composer.Derived(
+      ElementType::kUint8, {static_cast<int64_t>(weight->columns), rows}, derive(1, Elements));
+  const ValueId scale = composer.Derived(ElementType::kFloat, dims, derive(2, Scales));
+  const ValueId zero =
+      has_zeros ? composer.Derived(ElementType::kUint8, dims, derive(3, Zeros))
+                : composer.Derived(ElementType::kUint8, dims,
+                                   {*composer.Constant(2),
+                                    [weight = *weight](ByteSpan) { return MiddleZeros(weight); }});
   const ValueId matrix =
       composer.MakeOwn("DequantizeLinear", {elements, scale, zero},
                        {{"axis", int64_t{0}}, {"block_size", static_cast<int64_t>(weight->block)}});

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 namespace ephemeralml::onnx {
 
 struct Graph;
+struct Derivation;
 
 struct Tensor {
   struct ExternalEntry {
@@ -30,6 +32,14 @@ struct Tensor {
   bool is_external = false;
   std::vector<ExternalEntry> external_data;
   ByteSpan message;  ///< all of it: typed data is read from here when it is wanted
+  std::shared_ptr<const Derivation> derivation;  ///< of a tensor that isn't in the model as it is
+};
+
+/// Elements that are made from another tensor's whenever they are wanted, so that a model's large
+/// weights don't stay in memory in their other form.
+struct Derivation {
+  Tensor source;
+  std::function<Bytes(ByteSpan source)> convert;
 };
 
 /// AttributeProto.AttributeType.

@@ -128,6 +128,12 @@ Result<Bytes> ReadTypedData(const Tensor& tensor, ElementType type, size_t byte_
 }
 
 Result<TensorData> ReadUnchecked(const Tensor& tensor, ExternalFiles& files, size_t byte_count) {
+  if (tensor.derivation != nullptr) {
+    TRY(const TensorData source, ReadTensorData(tensor.derivation->source, files));
+    Bytes bytes = tensor.derivation->convert(source.bytes());
+    CHECK(bytes.size() == byte_count);
+    return TensorData::Owning(std::move(bytes));
+  }
   if (tensor.is_external) {
     TRY(const ByteSpan bytes, files.View(tensor, byte_count));
     return TensorData::ViewOf(bytes);

@@ -71,4 +71,13 @@ const onnx::Tensor& AddLiteral(Program& program, wire::ElementType type, std::ve
   return literal.tensor;
 }
 
+const onnx::Tensor& AddDerived(Program& program, wire::ElementType type, std::vector<int64_t> dims,
+                               onnx::Derivation derivation) {
+  onnx::Tensor& tensor = program.literals.emplace_back().tensor;
+  tensor.data_type = static_cast<int32_t>(type);
+  tensor.dims = std::move(dims);
+  tensor.derivation = std::make_shared<const onnx::Derivation>(std::move(derivation));
+  return tensor;
+}
+
 }  // namespace ephemeralml::decompose

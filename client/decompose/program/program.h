@@ -99,6 +99,10 @@ std::optional<std::vector<int64_t>> IntsAttribute(const ProgramNode& node, std::
 const onnx::Tensor& AddLiteral(Program& program, wire::ElementType type, std::vector<int64_t> dims,
                                ByteSpan elements);
 
+/// A new tensor whose elements are made from another's when they are wanted.
+const onnx::Tensor& AddDerived(Program& program, wire::ElementType type, std::vector<int64_t> dims,
+                               onnx::Derivation derivation);
+
 /// Calls `visit` for a node and every node below it, in the order of execution.
 template <class Visit>
 void ForEachNode(const ProgramGraph& graph, Visit&& visit) {

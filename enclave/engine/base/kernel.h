@@ -106,7 +106,7 @@ class KernelContext {
   virtual GraphInterface InterfaceOf(const PreparedGraph& graph) const = 0;
   /// Runs a subgraph on these inputs and returns its outputs. Each call counts as a step.
   /// Errors: kMalformed `topology_malformed` (another number of inputs), kOverLimit
-  /// `step_limit_exceeded`, those of the subgraph.
+  /// `step_limit_exceeded`, `time_limit_exceeded`, those of the subgraph.
   virtual Result<std::vector<Tensor>> CallGraph(const PreparedGraph& graph,
                                                 std::vector<Tensor> inputs) = 0;
 

@@ -25,8 +25,7 @@ Result<size_t> ElementCount(const Shape& shape) {
   bool empty = false;
   for (const int64_t dim : shape) {
     if (dim < 0) {
-      return Error{Code::kMalformed, "shape_invalid",
-                   "a tensor has a dimension of " + std::to_string(dim)};
+      return Error{Code::kMalformed, "shape_invalid", "a tensor has a negative dimension"};
     }
     empty = empty || dim == 0;
     TRY(without_zeros, CheckedMultiply(without_zeros, std::max<int64_t>(dim, 1)));
@@ -100,6 +99,10 @@ Result<Tensor> Tensor::Sequence(std::vector<Tensor> elements) {
   if (elements.size() > kLongestSequence) {
     return Error{Code::kOverLimit, "sequence_too_long",
                  "a sequence has more elements than a sequence may have"};
+  }
+  for (const Tensor& element : elements) {
+    if (element.kind_ == ValueKind::kTensor) continue;
+    return Error{Code::kMalformed, "input_invalid", "a sequence's elements must be tensors"};
   }
   Tensor sequence;
   sequence.kind_ = ValueKind::kSequence;

@@ -111,7 +111,8 @@ class Tensor {
   /// A tensor of strings, one for each place of the shape. Errors: as Create.
   static Result<Tensor> OfStrings(Arena& arena, Shape shape,
                                   std::span<const std::string_view> strings);
-  /// Errors: kOverLimit `sequence_too_long`.
+  /// Errors: kOverLimit `sequence_too_long`; kMalformed `input_invalid` (an element that is itself
+  /// a sequence, or nothing).
   static Result<Tensor> Sequence(std::vector<Tensor> elements);
   static Tensor Nothing();
 

@@ -27,7 +27,8 @@ Result<bool> ReadCondition(const TensorView& tensor) {
 /// kind are carried from one run to the next; what the subgraph makes beyond them is gathered along
 /// a new first axis. Every run counts as a step of the request's. Errors: kMalformed
 /// `input_invalid`, `topology_malformed`; kOverLimit `sequence_too_long` (runs whose results are
-/// gathered), `step_limit_exceeded`; those of the subgraph. Source: ONNX operator Loop, versions 1
+/// gathered), `step_limit_exceeded`, `time_limit_exceeded`; those of the
+/// subgraph. Source: ONNX operator Loop, versions 1
 /// to 21.
 class Loop final : public Kernel {
  public:

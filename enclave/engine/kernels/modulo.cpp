@@ -31,11 +31,11 @@ class Mod final : public Kernel {
       const Broadcast& broadcast = operands.broadcast;
       TRY(Tensor * output, context.Output(0, operands.a.type, broadcast.output_shape()));
       Zip(context.threads(), broadcast, Raw<T>(operands.a), b.data(), Raw<T>(*output),
-          [as_fmod = as_fmod_](T x, T y) -> T {
+          [&](T x, T y) -> T {
             if constexpr (std::is_floating_point_v<T>) {
               return std::fmod(x, y);
             } else {
-              return IntegerRemainder(x, y, as_fmod);
+              return IntegerRemainder(x, y, as_fmod_);
             }
           });
       return {};

@@ -13,8 +13,7 @@ Result<std::vector<int64_t>> ReadNumbers(const Attributes& attributes, const cha
   TRY(std::vector<int64_t> numbers, attributes.Ints(name, {}));
   for (const int64_t number : numbers) {
     if (number < least || number > kMostPerAxis) {
-      return AttributeInvalid(std::string("attribute '") + name + "' holds " +
-                              std::to_string(number));
+      return AttributeInvalid(std::string("attribute '") + name + "' holds a number out of range");
     }
   }
   return numbers;
