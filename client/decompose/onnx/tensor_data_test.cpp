@@ -90,7 +90,8 @@ TEST(ReadTensorData, ReadsNumbersThatArentPacked) {
                 .raw_data = {},
                 .is_external = false,
                 .external_data = {},
-                .message = bytes};
+                .message = bytes,
+                .derivation = {}};
   ExternalFiles files;
   EXPECT_EQ(ToHex(ReadTensorData(tensor, files)->bytes()), "0000c03f000000c0");
 }
