@@ -215,7 +215,7 @@ TEST_F(EnclaveProcess, ConfinesItsWorkersAndItsFetcher) {
     EXPECT_EQ(core.rlim_cur, 0U);
     EXPECT_EQ(core.rlim_max, 0U);
   }
-  EXPECT_EQ(FiguresOf(served.worker).threads, 1U);
+  EXPECT_EQ(FiguresOf(served.worker).threads, 2U);  // the session's, and the watchdog's
 }
 
 TEST_F(EnclaveProcess, UsesNoProcessorWhileASessionIsIdle) {
