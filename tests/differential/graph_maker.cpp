@@ -198,9 +198,9 @@ RandomGraph GraphMaker::Finish() {
 RandomGraph MakeRandomGraph(const std::string& only) {
   static const auto recipes = [] {
     std::vector<NamedRecipe> all;
-    for (const auto& list :
-         {ElementwiseRecipes(), MovingRecipes(), SelectionRecipes(), SpatialRecipes(),
-          DenseRecipes(), RecurrentRecipes(), QuantizedRecipes(), ContributedRecipes()}) {
+    for (const auto& list : {ElementwiseRecipes(), MovingRecipes(), SelectionRecipes(),
+                             SpatialRecipes(), DenseRecipes(), RecurrentRecipes(),
+                             QuantizedRecipes(), ContributedRecipes(), AttentionRecipes()}) {
       all.insert(all.end(), list.begin(), list.end());
     }
     return all;

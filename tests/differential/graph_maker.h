@@ -95,5 +95,6 @@ std::vector<NamedRecipe> DenseRecipes();
 std::vector<NamedRecipe> QuantizedRecipes();
 std::vector<NamedRecipe> RecurrentRecipes();
 std::vector<NamedRecipe> ContributedRecipes();
+std::vector<NamedRecipe> AttentionRecipes();
 
 }  // namespace ephemeralml::differential

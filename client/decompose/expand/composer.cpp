@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "client/decompose/expand/expand.h"
+
 namespace ephemeralml::decompose {
 namespace {
 
@@ -47,6 +49,11 @@ ValueId Composer::Make(std::string_view op, std::vector<ValueId> inputs,
 ValueId Composer::MakeOwn(std::string_view op, std::vector<ValueId> inputs,
                           ProgramAttributes attributes) {
   return Append(kOwnDomain, op, std::move(inputs), 1, std::move(attributes))[0];
+}
+
+std::vector<ValueId> Composer::MakeContributed(std::string_view op, std::vector<ValueId> inputs,
+                                               size_t output_count, ProgramAttributes attributes) {
+  return Append(kContributedDomain, op, std::move(inputs), output_count, std::move(attributes));
 }
 
 std::vector<ValueId> Composer::MakeSeveral(std::string_view op, std::vector<ValueId> inputs,

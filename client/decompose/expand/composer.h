@@ -31,6 +31,9 @@ class Composer {
   /// A node of our own domain, whose operators don't depend on what the model imports.
   ValueId MakeOwn(std::string_view op, std::vector<ValueId> inputs,
                   ProgramAttributes attributes = {});
+  /// A node of ONNX Runtime's domain, which the expanded node is of; `output_count` outputs.
+  std::vector<ValueId> MakeContributed(std::string_view op, std::vector<ValueId> inputs,
+                                       size_t output_count, ProgramAttributes attributes);
   /// A node with several outputs.
   std::vector<ValueId> MakeSeveral(std::string_view op, std::vector<ValueId> inputs,
                                    size_t output_count, ProgramAttributes attributes = {});

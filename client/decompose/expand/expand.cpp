@@ -20,6 +20,7 @@ constexpr auto kRules = std::to_array<Rule>({
     {{"", "LayerNormalization"}, 2, ExpandLayerNormalization},
     {{"", "SimplifiedLayerNormalization"}, 2, ExpandSimplifiedLayerNormalization},
     {{"", "Swish"}, 1, ExpandSwish},
+    {{kContributedDomain, "Attention"}, 2, ExpandAttention},
     {{kContributedDomain, "BiasGelu"}, 2, ExpandBiasGelu},
     {{kContributedDomain, "DequantizeLinear"}, 2, ExpandContributedDequantizeLinear},
     {{kContributedDomain, "DynamicQuantizeMatMul"}, 3, ExpandDynamicQuantizeMatMul},

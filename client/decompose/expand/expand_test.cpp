@@ -92,6 +92,26 @@ TEST(Expand, TakesSkipLayerNormalizationApart) {
   EXPECT_TRUE(Split(builder.Serialize()).has_value());
 }
 
+TEST(Expand, TakesTheProjectionsOfAttentionApart) {
+  for (const int64_t opset : {12, 17, 21}) {
+    ModelBuilder builder(opset);
+    ImportContributed(builder);
+    builder.Input("x", {1, 2, 4}).Output("y", {1, 2, 4}).Output("present", {2, 1, 2, 3, 2});
+    builder.Input("past", {2, 1, 2, 1, 2});
+    builder.Floats("weights", {4, 12}, Counting(48));
+    builder.Floats("bias", {12}, Counting(12));
+    auto* node =
+        Contributed(builder, "Attention", {"x", "weights", "bias", "", "past"}, {"y", "present"});
+    AddInt(node, "num_heads", 2);
+    EXPECT_THAT(Expanded(builder).Operators(),
+                ElementsAre("MatMul", "Add", "Split", "Gather", "Gather", "MultiHeadAttention",
+                            "Unsqueeze", "Unsqueeze", "Concat"));
+    EXPECT_TRUE(Split(builder.Serialize()).has_value());
+    AddInt(node, "do_rotary", 1);
+    EXPECT_EQ(Expanded(builder).count, 0u);
+  }
+}
+
 TEST(Expand, LeavesWhatItCantExpressToBeRefused) {
   ModelBuilder builder;
   ImportContributed(builder);

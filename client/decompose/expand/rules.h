@@ -8,7 +8,8 @@ namespace ephemeralml::decompose {
 /// Builds the nodes and gives the outputs. False: this use of the operator can't be expressed.
 using ExpandFn = bool (*)(Composer& composer);
 
-// Of transformers: language.cpp, rules.cpp.
+// Of transformers: attention.cpp, language.cpp, rules.cpp.
+bool ExpandAttention(Composer& composer);
 bool ExpandBiasGelu(Composer& composer);
 bool ExpandEmbedLayerNormalization(Composer& composer);
 bool ExpandFastGelu(Composer& composer);

@@ -22,9 +22,12 @@ class Attention final : public Kernel {
     TRY(const TensorView queries, context.Input(0));
     TRY(const TensorView keys, context.Input(1));
     TRY(const TensorView values, context.Input(2));
-    operands.queries = queries.Values<float>().data();
-    operands.keys = keys.Values<float>().data();
-    operands.values = values.Values<float>().data();
+    operands.queries = panels::SideBySide(queries.Values<float>().data(), shape.queries,
+                                          shape.heads, shape.head_columns);
+    operands.keys = panels::SideBySide(keys.Values<float>().data(), shape.keys, shape.heads,
+                                       shape.head_columns);
+    operands.values = panels::SideBySide(values.Values<float>().data(), shape.keys, shape.heads,
+                                         shape.value_columns);
     if (context.HasInput(3)) {
       TRY(operands.mask, ReadMask(context, shape));
     }
@@ -33,7 +36,7 @@ class Attention final : public Kernel {
                        {shape.batch, shape.queries, shape.heads * shape.value_columns}));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
-    operands.result = y.data();
+    operands.result = panels::SideBySide(y.data(), shape.queries, shape.heads, shape.value_columns);
     return panels::Attend(context.threads(), context.arena(), shape, operands);
   }
 
@@ -53,6 +56,7 @@ class Attention final : public Kernel {
     }
     return panels::AttentionShape{.batch = q[0],
                                   .heads = heads_,
+                                  .key_heads = heads_,
                                   .queries = q[1],
                                   .keys = k[1],
                                   .head_columns = q[2] / heads_,

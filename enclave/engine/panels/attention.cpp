@@ -1,6 +1,8 @@
 #include "enclave/engine/panels/attention.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "enclave/engine/panels/attention_rows.h"
 #include "enclave/engine/panels/panel_tile.h"
@@ -12,6 +14,7 @@ constexpr int64_t kPanel = 64;
 // Rows of scores that are made together: they stay in the first cache or near it.
 constexpr int64_t kBlockRows = 24;
 constexpr int64_t kWorthAThread = 64 * 1024;
+constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
 int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -33,64 +36,39 @@ class HeadWorker {
   }
 
   void Run(int64_t batch, int64_t head) {
-    const int64_t columns = shape_.heads * shape_.head_columns;
-    const float* keys = operands_.keys + batch * shape_.keys * columns + head * shape_.head_columns;
-    // The keys' transpose, in panels.
-    for (int64_t first = 0; first < shape_.keys; first += kPanel) {
-      const int64_t width = std::min(kPanel, padded_keys_ - first);
-      Transpose(keys + first * columns, columns, std::min(width, shape_.keys - first),
-                shape_.head_columns, turned_ + first * shape_.head_columns, width);
+    const int64_t key_head = head / (shape_.heads / shape_.key_heads);
+    if (batch != taken_batch_ || key_head != taken_head_) {
+      TakeKeys(batch, key_head);
+      TakeValues(batch, key_head);
+      taken_batch_ = batch;
+      taken_head_ = key_head;
     }
-    TakeValues(batch, head);
     for (int64_t row = 0; row < shape_.queries; row += kBlockRows) {
       RunRows(batch, head, row, std::min(kBlockRows, shape_.queries - row));
     }
   }
 
  private:
-  void RunRows(int64_t batch, int64_t head, int64_t row, int64_t count) {
-    const int64_t columns = shape_.heads * shape_.head_columns;
-    const int64_t value_columns = shape_.heads * shape_.value_columns;
-    const float* queries =
-        operands_.queries + (batch * shape_.queries + row) * columns + head * shape_.head_columns;
-    float* result = operands_.result + (batch * shape_.queries + row) * value_columns +
-                    head * shape_.value_columns;
-    MultiplyKeys({queries, scores_, nullptr, count}, columns);
-    float sums[kBlockRows];
-    for (int64_t r = 0; r < count; ++r) {
-      const float* mask = operands_.mask.values;
-      if (mask != nullptr) {
-        mask += batch * operands_.mask.batch_stride + head * operands_.mask.head_stride +
-                (row + r) * operands_.mask.query_stride;
-      }
-      sums[r] = ExponentiateRow(scores_ + r * padded_keys_, shape_.keys, operands_.scale, mask);
-    }
-    MultiplyValues({scores_, result, nullptr, count}, value_columns);
-    for (int64_t r = 0; r < count; ++r) {
-      ScaleRow(result + r * value_columns, shape_.value_columns, 1.0f / sums[r]);
-    }
-  }
+  struct Range {
+    int64_t first = 0;
+    int64_t end = 0;
+  };
 
-  void MultiplyKeys(Rows rows, int64_t stride) const {
-    const Segment segment{0, shape_.head_columns};
-    Piece piece;
-    piece.segments = {&segment, 1};
-    piece.is_first = piece.is_last = true;
-    const Strides strides = {stride, padded_keys_, 16};
-    for (int64_t first = 0; first < padded_keys_; first += kPanel) {
-      piece.width = piece.columns = piece.weights_stride = std::min(kPanel, padded_keys_ - first);
-      piece.weights = turned_ + first * shape_.head_columns;
-      Upcoming nothing;
-      MultiplyPiece(piece, strides, rows, {}, nothing);
-      rows.result += kPanel;
+  // The keys' transpose, in panels.
+  void TakeKeys(int64_t batch, int64_t key_head) {
+    for (int64_t first = 0; first < shape_.keys; first += kPanel) {
+      const int64_t width = std::min(kPanel, padded_keys_ - first);
+      Transpose(operands_.keys.At(batch, key_head, first), operands_.keys.row_stride,
+                std::min(width, shape_.keys - first), shape_.head_columns,
+                turned_ + first * shape_.head_columns, width);
     }
   }
 
   // Values are read where they lie, unless their columns don't fill the last group: a kernel would
   // read past the last row's end.
-  void TakeValues(int64_t batch, int64_t head) {
-    values_stride_ = shape_.heads * shape_.value_columns;
-    values_ = operands_.values + batch * shape_.keys * values_stride_ + head * shape_.value_columns;
+  void TakeValues(int64_t batch, int64_t key_head) {
+    values_stride_ = operands_.values.row_stride;
+    values_ = operands_.values.At(batch, key_head, 0);
     if (padded_values_ == shape_.value_columns) return;
     for (int64_t key = 0; key < shape_.keys; ++key) {
       std::copy_n(values_ + key * values_stride_, shape_.value_columns,
@@ -98,6 +76,111 @@ class HeadWorker {
     }
     values_ = padded_;
     values_stride_ = padded_values_;
+  }
+
+  void RunRows(int64_t batch, int64_t head, int64_t row, int64_t count) {
+    float* result = operands_.result.At(batch, head, row);
+    MultiplyKeys({operands_.queries.At(batch, head, row), scores_, nullptr, count});
+    float sums[kBlockRows];
+    for (int64_t r = 0; r < count; ++r) sums[r] = WeighRow(batch, head, row + r, r);
+    const int64_t stride = operands_.result.row_stride;
+    MultiplyValues({scores_, result, nullptr, count}, stride);
+    for (int64_t r = 0; r < count; ++r) {
+      ScaleRow(result + r * stride, shape_.value_columns, sums[r] == 0 ? 0 : 1.0f / sums[r]);
+    }
+  }
+
+  Range Seen(int64_t batch, int64_t row) const {
+    const AttentionLimits& limits = operands_.limits;
+    Range seen = {0, shape_.keys};
+    if (limits.key_counts != nullptr) seen.end = std::min(seen.end, limits.key_counts[batch]);
+    if (limits.first_places != nullptr) {
+      const int64_t next = limits.first_places[batch] + row + 1;
+      seen.end = std::min(seen.end, next);
+      if (limits.window > 0) seen.first = std::max<int64_t>(0, next - limits.window);
+    }
+    if (seen.first >= seen.end) return {0, 0};
+    return seen;
+  }
+
+  // Makes products weights that aren't divided by their sum yet, which is returned.
+  float WeighRow(int64_t batch, int64_t head, int64_t row, int64_t r) {
+    float* scores = scores_ + r * padded_keys_;
+    const float* mask = operands_.mask.values;
+    if (mask != nullptr) {
+      mask += batch * operands_.mask.batch_stride + head * operands_.mask.head_stride +
+              row * operands_.mask.query_stride;
+    }
+    float* written = operands_.scores;
+    if (written != nullptr) {
+      written += ((batch * shape_.heads + head) * shape_.queries + row) * shape_.keys;
+    }
+    const Range seen = Seen(batch, row);
+    float scale = operands_.scale;
+    if (written != nullptr && operands_.stage == ScoreStage::kProducts) {
+      for (int64_t i = 0; i < shape_.keys; ++i) written[i] = scores[i] * scale;
+    }
+    if (operands_.softcap > 0) {
+      Cap(scores, scale);
+      scale = 1;
+    }
+    if (written != nullptr) WriteScores(scores, scale, mask, seen, written);
+    const int64_t count = seen.end - seen.first;
+    RowSum sum = {0, 0};
+    if (count > 0) {
+      sum = ExponentiateRow(scores + seen.first, count, scale,
+                            mask == nullptr ? nullptr : mask + seen.first);
+    }
+    std::fill(scores, scores + seen.first, 0.0f);
+    std::fill(scores + seen.end, scores + shape_.keys, 0.0f);
+    if (HidesAll(sum, mask, seen)) sum.sum = 0;
+    if (operands_.sinks != nullptr && count > 0) {
+      sum.sum += std::exp(operands_.sinks[head] - sum.most);
+    }
+    if (written != nullptr && operands_.stage == ScoreStage::kWeights) {
+      const float factor = sum.sum == 0 ? 0 : 1.0f / sum.sum;
+      for (int64_t i = 0; i < shape_.keys; ++i) written[i] = scores[i] * factor;
+    }
+    return sum.sum;
+  }
+
+  // Infinitely low scores leave no weights; all others, however low, leave equal ones.
+  static bool HidesAll(const RowSum& sum, const float* mask, Range seen) {
+    if (sum.most != std::numeric_limits<float>::lowest() || mask == nullptr) return false;
+    return std::all_of(mask + seen.first, mask + seen.end,
+                       [](float value) { return value == kHidden; });
+  }
+
+  void Cap(float* scores, float scale) const {
+    const float most = operands_.softcap;
+    for (int64_t i = 0; i < shape_.keys; ++i) {
+      scores[i] = most * std::tanh(scores[i] * scale / most);
+    }
+  }
+
+  void WriteScores(const float* scores, float scale, const float* mask, Range seen,
+                   float* written) const {
+    if (operands_.stage != ScoreStage::kCapped && operands_.stage != ScoreStage::kMasked) return;
+    for (int64_t i = 0; i < shape_.keys; ++i) written[i] = scores[i] * scale;
+    if (operands_.stage == ScoreStage::kCapped) return;
+    for (int64_t i = 0; mask != nullptr && i < shape_.keys; ++i) written[i] += mask[i];
+    std::fill(written, written + seen.first, kHidden);
+    std::fill(written + seen.end, written + shape_.keys, kHidden);
+  }
+
+  void MultiplyKeys(Rows rows) const {
+    const Segment segment{0, shape_.head_columns};
+    Piece piece;
+    piece.segments = {&segment, 1};
+    piece.is_first = piece.is_last = true;
+    const Strides strides = {operands_.queries.row_stride, padded_keys_, 16};
+    for (int64_t first = 0; first < padded_keys_; first += kPanel) {
+      piece.width = piece.columns = piece.weights_stride = std::min(kPanel, padded_keys_ - first);
+      piece.weights = turned_ + first * shape_.head_columns;
+      Upcoming nothing;
+      MultiplyPiece(piece, strides, rows, {}, nothing);
+      rows.result += kPanel;
+    }
   }
 
   void MultiplyValues(Rows rows, int64_t stride) const {
@@ -126,6 +209,8 @@ class HeadWorker {
   float* padded_;  // [keys, padded_values_], if needed
   const float* values_ = nullptr;
   int64_t values_stride_ = 0;
+  int64_t taken_batch_ = -1;  // whose keys and values are taken
+  int64_t taken_head_ = -1;
 };
 
 }  // namespace

@@ -56,7 +56,7 @@ void TransposeMatrix(const float* from, int64_t from_stride, int64_t rows, int64
   }
 }
 
-float Exponentiate(float* scores, int64_t count, float scale, const float* mask) {
+RowSum Exponentiate(float* scores, int64_t count, float scale, const float* mask) {
   const Lanes d;
   const int64_t whole = count / kLanes * kLanes;
   const auto rest = hn::FirstN(d, static_cast<size_t>(count - whole));
@@ -88,7 +88,7 @@ float Exponentiate(float* scores, int64_t count, float scale, const float* mask)
     StoreFirst(power, scores + whole, count - whole);
     sum = hn::Add(sum, hn::IfThenElseZero(rest, power));
   }
-  return hn::GetLane(hn::SumOfLanes(d, sum));
+  return {hn::GetLane(most), hn::GetLane(hn::SumOfLanes(d, sum))};
 }
 
 void Scale(float* values, int64_t count, float factor) {
@@ -116,7 +116,7 @@ void Transpose(const float* from, int64_t from_stride, int64_t rows, int64_t col
   HWY_DYNAMIC_DISPATCH(TransposeMatrix)(from, from_stride, rows, columns, to, to_stride);
 }
 
-float ExponentiateRow(float* scores, int64_t count, float scale, const float* mask) {
+RowSum ExponentiateRow(float* scores, int64_t count, float scale, const float* mask) {
   return HWY_DYNAMIC_DISPATCH(Exponentiate)(scores, count, scale, mask);
 }
 

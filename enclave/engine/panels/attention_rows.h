@@ -9,9 +9,14 @@ namespace ephemeralml::engine::panels {
 void Transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
                int64_t to_stride);
 
-/// scores[i] = e to the (scale * scores[i] + mask[i] - the most of these); returns their sum.
-/// `mask` may be null. `count` is positive.
-float ExponentiateRow(float* scores, int64_t count, float scale, const float* mask);
+struct RowSum {
+  float most = 0;
+  float sum = 0;
+};
+
+/// scores[i] = e to the (scale * scores[i] + mask[i] - the most of these); returns these and their
+/// sum. `mask` may be null. `count` is positive.
+RowSum ExponentiateRow(float* scores, int64_t count, float scale, const float* mask);
 
 /// values[i] *= factor.
 void ScaleRow(float* values, int64_t count, float factor);

@@ -36,7 +36,7 @@ TEST(ExponentiateRow, IsStableAndSumsWhatItLeaves) {
       mask[i] = static_cast<float>(i % 3);
     }
     const std::vector<float> before = scores;
-    const float sum =
+    const RowSum sum =
         ExponentiateRow(scores.data(), static_cast<int64_t>(count), 0.5f, mask.data());
     double most = -1e30;
     for (size_t i = 0; i < count; ++i) most = std::max(most, 0.5 * before[i] + mask[i]);
@@ -46,7 +46,8 @@ TEST(ExponentiateRow, IsStableAndSumsWhatItLeaves) {
       expected_sum += expected;
       EXPECT_NEAR(scores[i], expected, 1e-6);
     }
-    EXPECT_NEAR(sum, expected_sum, 1e-5);
+    EXPECT_NEAR(sum.sum, expected_sum, 1e-5);
+    EXPECT_NEAR(sum.most, most, 1e-3);
     for (size_t i = count; i < scores.size(); ++i) EXPECT_EQ(scores[i], 5000.0f);
   }
 }

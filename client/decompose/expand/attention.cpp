@@ -1,0 +1,63 @@
+// Attention with its projections.
+
+#include <array>
+
+#include "client/decompose/expand/rules.h"
+
+namespace ephemeralml::decompose {
+namespace {
+
+// Queries, keys and values side by side, apart.
+std::vector<ValueId> SplitParts(Composer& composer, ValueId joined) {
+  constexpr int64_t kColumns = 2;
+  const auto sizes = IntsAttribute(composer.node(), "qkv_hidden_sizes");
+  if (sizes && sizes->size() != 3) return {};
+  if (sizes && composer.opset() >= 13) {
+    return composer.MakeSeveral("Split", {joined, composer.Integers(*sizes)}, 3,
+                                {{"axis", kColumns}});
+  }
+  ProgramAttributes attributes = {{"axis", kColumns}};
+  if (sizes) attributes.push_back({"split", *sizes});
+  if (composer.opset() >= 18) attributes.push_back({"num_outputs", int64_t{3}});
+  return composer.MakeSeveral("Split", {joined}, 3, std::move(attributes));
+}
+
+ValueId Unsqueezed(Composer& composer, ValueId value) {
+  if (composer.opset() >= 13) return composer.Make("Unsqueeze", {value, composer.Integers({0})});
+  return composer.Make("Unsqueeze", {value}, {{"axes", std::vector<int64_t>{0}}});
+}
+
+}  // namespace
+
+bool ExpandAttention(Composer& composer) {
+  constexpr std::array<std::string_view, 4> kNames = {"num_heads", "scale", "unidirectional",
+                                                      "mask_filter_value"};
+  const ProgramNode& node = composer.node();
+  const bool rotates = IntAttribute(node, "do_rotary").value_or(0) != 0;
+  const bool shares = IntAttribute(node, "past_present_share_buffer").value_or(0) != 0;
+  if (rotates || shares || composer.Has(6)) return false;
+  const ValueId projected =
+      composer.AddInput(composer.Make("MatMul", {composer.Input(0), composer.Input(1)}), 2);
+  const std::vector<ValueId> parts = SplitParts(composer, projected);
+  if (parts.empty()) return false;
+  std::vector<ValueId> inputs = {parts[0],          parts[1],          parts[2], 0,
+                                 composer.Input(3), composer.Input(5), 0,        0};
+  if (composer.Has(4)) {
+    for (const int64_t i : {0, 1}) {
+      inputs[static_cast<size_t>(6 + i)] =
+          composer.Make("Gather", {composer.Input(4), composer.Integer(i)});
+    }
+  }
+  const bool has_cache = composer.HasOutput(1);
+  const std::vector<ValueId> made = composer.MakeContributed(
+      "MultiHeadAttention", inputs, has_cache ? 3 : 1, composer.Copy(kNames));
+  composer.Give(0, made[0]);
+  if (has_cache) {
+    const ValueId keys = Unsqueezed(composer, made[1]);
+    const ValueId values = Unsqueezed(composer, made[2]);
+    composer.Give(1, composer.Make("Concat", {keys, values}, {{"axis", int64_t{0}}}));
+  }
+  return true;
+}
+
+}  // namespace ephemeralml::decompose
