@@ -1,6 +1,7 @@
 #include "client/decompose/blob_writer.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "common/wire/frame.h"
@@ -32,7 +33,7 @@ BlobWriter::BlobWriter(const crypto::BlobCipher& cipher, BlobSink sink, Progress
 Done BlobWriter::Append(ByteSpan plaintext) {
   while (!plaintext.empty()) {
     const size_t count = std::min(plaintext.size(), chunk_.size() - filled_);
-    std::ranges::copy(plaintext.first(count), chunk_.Fill().subspan(filled_).begin());
+    std::memcpy(chunk_.Fill().data() + filled_, plaintext.data(), count);
     filled_ += count;
     plaintext = plaintext.subspan(count);
     if (filled_ == chunk_.size()) {

@@ -107,12 +107,16 @@ Bytes Elements(const BlockedWeight& weight, ByteSpan packed) {
   constexpr size_t kTile = 64;  // rows whose lines of the result stay in the processor's cache
   Bytes bytes(weight.columns * weight.rows);
   const size_t row_length = weight.blocks * weight.block;
+  const size_t shift = weight.bits == 4 ? 1 : 0;
   for (size_t first = 0; first < weight.rows; first += kTile) {
     const size_t last = std::min(first + kTile, weight.rows);
     for (size_t column = 0; column < weight.columns; ++column) {
       uint8_t* target = bytes.data() + column * weight.rows;
+      const uint8_t* source = packed.data() + (column >> shift);
+      const int half = weight.bits == 4 && column % 2 != 0 ? 4 : 0;
+      const uint8_t mask = weight.bits == 4 ? 0xF : 0xFF;
       for (size_t row = first; row < last; ++row) {
-        target[row] = weight.At(packed, row * row_length + column);
+        target[row] = static_cast<uint8_t>(source[(row * row_length) >> shift] >> half) & mask;
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "enclave/engine/kernels/saturate.h"
 #include "enclave/engine/kernels/unary.h"
 #include "enclave/engine/kernels/vector_math.h"
 
@@ -96,9 +97,14 @@ MadeKernel MakeShrink(const NodeSpec& node) {
   return MakeUnary<NumericTypes>(node, [bias, lambda]<class T>(T x) -> T {
     using Wide = std::conditional_t<std::is_same_v<T, float>, float, double>;
     const auto value = static_cast<Wide>(x);
-    if (value < -static_cast<Wide>(lambda)) return static_cast<T>(value + static_cast<Wide>(bias));
-    if (value > static_cast<Wide>(lambda)) return static_cast<T>(value - static_cast<Wide>(bias));
-    return T{0};
+    Wide moved = 0;
+    if (value < -static_cast<Wide>(lambda)) moved = value + static_cast<Wide>(bias);
+    if (value > static_cast<Wide>(lambda)) moved = value - static_cast<Wide>(bias);
+    if constexpr (std::is_integral_v<T>) {
+      return Saturated<T>(moved);
+    } else {
+      return moved;
+    }
   });
 }
 

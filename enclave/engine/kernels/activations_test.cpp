@@ -79,5 +79,10 @@ TEST(Activations, RefuseWrongAttributesAndTypes) {
   OpTester("Sigmoid").Input<int32_t>({1}, {1}).ExpectError("type_unsupported");
 }
 
+TEST(Shrink, EndsAtTheLargestInteger) {
+  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+  OpTester("Shrink").Input<uint64_t>({2}, {kMost, 0}).ExpectOutput<uint64_t>({2}, {kMost, 0}).Run();
+}
+
 }  // namespace
 }  // namespace ephemeralml::engine::kernels

@@ -1,10 +1,9 @@
 #include "enclave/engine/kernels/convert.h"
 
-#include <limits>
-
 #include "enclave/engine/kernels/dispatch.h"
 #include "enclave/engine/kernels/half.h"
 #include "enclave/engine/kernels/multiversion.h"
+#include "enclave/engine/kernels/saturate.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
@@ -13,16 +12,6 @@ constexpr size_t kGrain = 32 * 1024;
 
 using CastTypes = TypeList<float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
                            uint32_t, uint64_t, bool, Half, Bfloat16>;
-
-template <class To, class From>
-To ToInteger(From value) {
-  // The ends as From holds them: the upper one may have been rounded up, out of the range.
-  constexpr auto kLow = static_cast<From>(std::numeric_limits<To>::min());
-  constexpr auto kHigh = static_cast<From>(std::numeric_limits<To>::max());
-  if (value >= kHigh) return std::numeric_limits<To>::max();
-  if (value <= kLow) return std::numeric_limits<To>::min();
-  return value == value ? static_cast<To>(value) : To{0};
-}
 
 template <class From>
 auto Widened(From value) {
@@ -44,7 +33,7 @@ To ConvertOne(From stored) {
       return To::From(RoundToOdd(static_cast<double>(value)));
     }
   } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<Value>) {
-    return ToInteger<To>(value);
+    return Saturated<To>(value);
   } else {
     return static_cast<To>(value);
   }

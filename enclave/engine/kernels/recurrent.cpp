@@ -50,6 +50,7 @@ class Direction {
       : context_(context), a_(attributes), s_(shape), o_(operands), direction_(direction) {}
 
   Done Run(const std::vector<int64_t>& lengths) {
+    if (s_.batch == 0) return {};
     TRY_OK(Prepare());
     for (int64_t step = 0; step < s_.steps; ++step) TRY_OK(RunStep(step, lengths));
     for (int64_t row = 0; row < s_.batch && o_.last != nullptr; ++row) {

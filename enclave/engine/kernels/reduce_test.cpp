@@ -170,6 +170,18 @@ TEST(Reduce, LetsNanWin) {
   }
 }
 
+TEST(Reduce, EndsAtTheLargestIntegerWhatARootCantHold) {
+  constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
+  OpTester("ReduceL2")
+      .Input<int32_t>({2}, {kMost, kMost})
+      .ExpectOutput<int32_t>({1}, {kMost})
+      .Run();
+  OpTester("ReduceL2")
+      .Input<int32_t>({3}, {kMost, kMost, kMost})
+      .ExpectOutput<int32_t>({1}, {0})
+      .Run();
+}
+
 TEST(Reduce, RefusesWhatDoesntFit) {
   OpTester("ReduceSum", 13)
       .Input<float>({2}, {1, 2})

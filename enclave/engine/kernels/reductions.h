@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "enclave/engine/kernels/dispatch.h"
+#include "enclave/engine/kernels/saturate.h"
 
 namespace ephemeralml::engine::kernels {
 
@@ -111,7 +112,11 @@ struct SumOfSquares : SumOf {
 struct RootOfSquares : SumOfSquares {
   template <class T>
   static T Finish(Total<T> total, size_t) {
-    return static_cast<T>(std::sqrt(total));
+    if constexpr (std::is_floating_point_v<T>) {
+      return static_cast<T>(std::sqrt(total));
+    } else {
+      return Saturated<T>(std::sqrt(static_cast<double>(total)));  // of squares that wrap around
+    }
   }
 };
 
