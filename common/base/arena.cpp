@@ -24,6 +24,11 @@ namespace ephemeralml {
 namespace {
 
 constexpr size_t kAlignment = 64;
+constexpr size_t kPageBytes = 4096;
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
 
 constexpr size_t RoundUp(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -117,6 +122,7 @@ Result<ArenaBlock> Arena::Allocate(size_t size) {
   bytes_in_use_ += counted;
   peak_bytes_ = std::max(peak_bytes_, bytes_in_use_);
   Permit(base_ + offset, size);
+  touched_end_ = std::max(touched_end_, offset + needed);
   return ArenaBlock(this, {base_ + offset, size});
 }
 
@@ -141,6 +147,21 @@ void Arena::Free(MutableByteSpan bytes) {
     }
   }
   free_.emplace(offset, size);
+}
+
+void Arena::GiveBackFreePages() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [offset, size] : free_) {
+    const size_t begin = (offset + kPageBytes - 1) / kPageBytes * kPageBytes;
+    const size_t end = std::min(offset + size, touched_end_) / kPageBytes * kPageBytes;
+    if (begin < end) {
+      (void)madvise(base_ + begin, end - begin, locked_ ? MADV_DONTNEED_LOCKED : MADV_DONTNEED);
+    }
+  }
+  const auto last = free_.empty() ? free_.end() : std::prev(free_.end());
+  const bool reaches_the_end =
+      last != free_.end() && last->first + last->second == ReservedFor(limit_bytes_);
+  if (reaches_the_end) touched_end_ = std::min(touched_end_, last->first);
 }
 
 size_t Arena::bytes_in_use() const {

@@ -52,6 +52,10 @@ class Arena {
   /// Errors: kOverLimit `session_memory_exceeded`.
   Result<ArenaBlock> Allocate(size_t size);
 
+  /// Gives pages that no block lies on back to the system, which then counts them to nobody. Where
+  /// pages are locked a kernel before Linux 5.18 keeps them.
+  void GiveBackFreePages();
+
   size_t bytes_in_use() const;
   /// The most bytes in use at once since the last call of ResetPeak().
   size_t peak_bytes() const;
@@ -71,6 +75,7 @@ class Arena {
   bool locked_;
   mutable std::mutex mutex_;
   std::map<size_t, size_t> free_;  // offset → size, never adjacent
+  size_t touched_end_ = 0;         // of the blocks since pages were given back
   size_t bytes_in_use_ = 0;
   size_t peak_bytes_ = 0;
   uint64_t bytes_wiped_ = 0;

@@ -1,6 +1,7 @@
 #include "common/base/arena.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <utility>
@@ -61,6 +62,36 @@ TEST(Arena, RefusesMoreThanItsLimit) {
   EXPECT_EQ(arena->Allocate(SIZE_MAX).error().reason, "session_memory_exceeded");
   const ArenaBlock most = arena->Allocate(kLimit).value();
   EXPECT_EQ(arena->Allocate(1).error().reason, "session_memory_exceeded");
+}
+
+// Source: mincore(2).
+size_t ResidentPages(uint8_t* begin, size_t bytes) {
+  std::vector<unsigned char> pages(bytes / 4096);
+  CHECK(mincore(begin, bytes, pages.data()) == 0);
+  return static_cast<size_t>(
+      std::ranges::count_if(pages, [](unsigned char page) { return (page & 1) != 0; }));
+}
+
+TEST(Arena, GivesPagesBackThatNoBlockLiesOn) {
+  auto arena = Arena::Create(kLimit).value();
+  ArenaBlock first = arena->Allocate(100 * 4096).value();
+  ArenaBlock second = arena->Allocate(1000).value();
+  ArenaBlock third = arena->Allocate(100 * 4096).value();
+  uint8_t* const base = first.bytes().data();
+  for (ArenaBlock* block : {&first, &second, &third}) {
+    std::ranges::fill(block->bytes(), uint8_t{1});
+  }
+  arena->GiveBackFreePages();
+  EXPECT_GE(ResidentPages(base, kLimit), 200U);
+  EXPECT_EQ(third.bytes().back(), 1);
+  first = ArenaBlock();
+  third = ArenaBlock();
+  EXPECT_GE(ResidentPages(base, kLimit), 200U) << "pages stay with the arena by themselves";
+  arena->GiveBackFreePages();
+  EXPECT_LE(ResidentPages(base, kLimit), 2U);
+  EXPECT_TRUE(std::ranges::all_of(second.bytes(), [](uint8_t byte) { return byte == 1; }));
+  const ArenaBlock again = arena->Allocate(100 * 4096).value();
+  EXPECT_TRUE(std::ranges::all_of(again.bytes(), [](uint8_t byte) { return byte == 0; }));
 }
 
 TEST(Arena, JoinsNeighboursAgainInAnyOrder) {

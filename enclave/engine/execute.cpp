@@ -152,7 +152,8 @@ Result<std::vector<NamedTensor>> Execute(const PreparedModel& model,
                                          std::span<const NamedView> inputs,
                                          const weights::SealedModel& sealed, Arena& arena,
                                          Threads& threads, weights::Ledger& ledger,
-                                         const Limits& limits) {
+                                         const Limits& limits,
+                                         const std::function<void()>& copied) {
   TRY(const std::vector<const NamedView*> matched, MatchInputs(model.graph.inputs, inputs));
   TRY(std::vector<ArenaBlock> windows, MakeWindows(arena, sealed, threads.count()));
   Execution execution(model, {&sealed, &arena, &ledger, &threads, windows, nullptr, nullptr},
@@ -160,6 +161,7 @@ Result<std::vector<NamedTensor>> Execute(const PreparedModel& model,
   for (size_t i = 0; i < matched.size(); ++i) {
     TRY_OK(execution.SetInput(model.graph.inputs[i].slot, *matched[i]));
   }
+  if (copied) copied();
   TRY_OK(execution.RunNodes(model.graph));
   std::vector<NamedTensor> outputs;
   for (const PreparedValue& output : model.graph.outputs) {

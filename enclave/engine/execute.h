@@ -4,6 +4,7 @@
 // but for the outputs, which are the caller's to drop.
 
 #include <chrono>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,14 +34,16 @@ struct Limits {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
-/// Computes the model's outputs, in the graph's order. The inputs, in any order, are copied.
-/// Errors: kInvalidArgument `input_mismatch` (says which input, what was expected, what was given),
+/// Computes the model's outputs, in the graph's order. The inputs, in any order, are copied, and
+/// then `copied` is called, if it is given: from there on what they view may go. Errors:
+/// kInvalidArgument `input_mismatch` (says which input, what was expected, what was given),
 /// kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`, `step_limit_exceeded`,
 /// `time_limit_exceeded`, and the kernels' own, with the node that they come from.
 Result<std::vector<NamedTensor>> Execute(const PreparedModel& model,
                                          std::span<const NamedView> inputs,
                                          const weights::SealedModel& sealed, Arena& arena,
                                          Threads& threads, weights::Ledger& ledger,
-                                         const Limits& limits = {});
+                                         const Limits& limits = {},
+                                         const std::function<void()>& copied = {});
 
 }  // namespace ephemeralml::engine

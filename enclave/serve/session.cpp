@@ -22,6 +22,9 @@ constexpr size_t kChunksPerThread = 16;
 constexpr size_t kMostDetailBytes = 2048;
 constexpr size_t kMostOutputBytes =
     wire::kLargestMessageBytes - 4096;  // the rest of a reply is less
+// The arena's pages stay warm for the next request, unless copies of a message as large as this
+// would have to find room beside them.
+constexpr size_t kLargeBytes = size_t{16} << 20;
 
 uint64_t MicrosecondsSince(Clock::time_point start) {
   return static_cast<uint64_t>(
@@ -89,7 +92,14 @@ void SetValue(const engine::Tensor& value, wire::Tensor& message) {
   const engine::TensorView view = value.View();
   message.set_type(static_cast<wire::DataType>(view.type));
   message.mutable_dims()->Add(view.shape.begin(), view.shape.end());
-  message.set_data(view.bytes.data(), view.bytes.size());
+  // Not set_data: seen to copy twice.
+  message.mutable_data()->assign(AsText(view.bytes));
+}
+
+bool IsLarge(const std::vector<engine::NamedTensor>& tensors) {
+  size_t bytes = 0;
+  for (const engine::NamedTensor& each : tensors) bytes += each.tensor.byte_count();
+  return bytes >= kLargeBytes;
 }
 
 Error OutputsTooLarge() {
@@ -166,8 +176,8 @@ Session::~Session() = default;
 
 // The path of a request. Everything it makes is wiped when it goes out of scope, whichever way that
 // is: the plan by the wiping heap, panels and activations by the arena, the key by SecretBytes.
-Done Session::Serve(const wire::Request& request, Clock::time_point deadline,
-                    weights::Ledger& ledger, wire::Reply& reply) {
+Done Session::Serve(wire::Request& request, Clock::time_point deadline, weights::Ledger& ledger,
+                    wire::Reply& reply) {
   wire::Measurements& measured = *reply.mutable_measurements();
   const Clock::time_point arrived = Clock::now();
   TRY_OK(PlanFor(request, ledger));
@@ -182,11 +192,15 @@ Done Session::Serve(const wire::Request& request, Clock::time_point deadline,
   if (resident_) weights.resident = resident_->bytes();
 
   start = Clock::now();
+  const auto drop_inputs = [&request] {
+    google::protobuf::RepeatedPtrField<wire::Tensor>().Swap(request.mutable_inputs());
+  };
   const auto outputs = engine::Execute(plan_->model, InputsOf(request), weights, arena_, threads_,
-                                       ledger, {.deadline = deadline});
+                                       ledger, {.deadline = deadline}, drop_inputs);
   measured.set_execute_us(MicrosecondsSince(start));
   if (resident_) resident_->CountSince(arrived, ledger);
   if (!outputs) return outputs.error();
+  if (IsLarge(*outputs)) arena_.GiveBackFreePages();
   return AddOutputs(*outputs, *reply.mutable_outputs());
 }
 
@@ -251,6 +265,7 @@ void Session::CloseResident(weights::Ledger& ledger) {
 }
 
 SecretBytes Session::Answer(SecretBytes message, Clock::time_point deadline) {
+  const bool is_large = message.size() >= kLargeBytes;
   arena_.ResetPeak();
   wire::Reply reply;
   weights::Ledger ledger;
@@ -276,6 +291,7 @@ SecretBytes Session::Answer(SecretBytes message, Clock::time_point deadline) {
   wire::Measurements& measured = *reply.mutable_measurements();
   AddTotals(ledger, measured);
   measured.set_peak_activation_bytes(arena_.peak_bytes() - resident_bytes);
+  if (is_large || reply.ByteSizeLong() >= kLargeBytes) arena_.GiveBackFreePages();
   SecretBytes serialized = Serialize(reply);
   reply.Clear();
   // Each thread gets one part: kernels left weights and activations in spilled registers.

@@ -40,7 +40,7 @@ class Session {
  private:
   struct Plan;
 
-  Done Serve(const wire::Request& request, Clock::time_point deadline, weights::Ledger& ledger,
+  Done Serve(wire::Request& request, Clock::time_point deadline, weights::Ledger& ledger,
              wire::Reply& reply);
   Done PlanFor(const wire::Request& request, weights::Ledger& ledger);
   Done OpenFor(const wire::Request& request, const weights::SealedModel& sealed,
