@@ -54,7 +54,9 @@ Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files,
   DropDeadNodes(plan.program.main);
   TRY_OK(CheckSupport(plan.model, plan.program, files));
   if (options.preparation) Prepare(plan.program, files, HasOwnKernel);
-  TRY(plan.weights, PlanWeights(plan.program, files, options.weights));
+  TRY(plan.weights,
+      PlanWeights(plan.program, files,
+                  {options.weights, options.compute == wire::ElementType::kBfloat16}));
   return plan;
 }
 
@@ -105,7 +107,8 @@ Done AppendPanels(BlobWriter& writer, const PlannedWeight& weight, ByteSpan byte
                     .dims = weight.tensor->dims,
                     .transposed = weight.packing->transposed,
                     .column_scale = weight.packing->channel_scale,
-                    .storage = weight.storage};
+                    .storage = weight.storage,
+                    .paired = weight.layout == PanelLayout::kMatrixPairs};
   std::vector<float> bias;
   if (weight.packing->bias != nullptr) {
     TRY(bias, ReadFloats(*weight.packing->bias, files));

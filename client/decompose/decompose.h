@@ -28,6 +28,9 @@ struct DecomposeOptions {
   /// How packed weights are stored: kFloat as the model has them, kFloat16 or kBfloat16 rounded to
   /// the nearest. Products are computed with float32 all the same.
   wire::ElementType weights = wire::ElementType::kFloat;
+  /// What products with packed matrices are computed with: kFloat; or kBfloat16, in which both
+  /// factors are rounded and sums are float32. Needs preparation: else nothing is packed.
+  wire::ElementType compute = wire::ElementType::kFloat;
 };
 
 /// Reads the model and writes the blob; every call draws a new blob id and a new secret. All checks
@@ -36,7 +39,7 @@ struct DecomposeOptions {
 /// Errors: those of onnx::ReadModel, Resolve, OrderNodes, CheckSupport and PlanWeights; kNotFound
 /// `file_not_found`; kIo `file_unreadable`, `file_unwritable`; kOverLimit `blob_too_large`,
 /// `topology_too_large`;
-/// kInvalidArgument `weight_out_of_range` (too large for float16).
+/// kInvalidArgument `weight_out_of_range` (too large for half precision).
 Result<DecomposeReport> Decompose(const std::filesystem::path& model_path,
                                   const std::filesystem::path& blob_path,
                                   const ProgressFn& progress = {},

@@ -20,6 +20,8 @@ class Packer {
         shape_(PackedShapeOf(source.dims, source.transposed, !source.bias.empty())),
         rows_(kRowsAtOnce * wire::kPanelColumns * sizeof(float)),
         halves_(kRowsAtOnce * wire::kPanelColumns * sizeof(uint16_t)) {
+    static_assert(kRowsAtOnce % 2 == 0);
+    CHECK(!source.paired || source.storage == wire::ElementType::kBfloat16);
     if (source.dims.size() == 4 || source.transposed) FindStepOffsets();
   }
 
@@ -37,7 +39,7 @@ class Packer {
         } else {
           FillFromColumns(step, count);
         }
-        TRY_OK(Append(count * width_));
+        TRY_OK(source_.paired ? AppendPairs(count) : Append(count * width_));
       }
     }
     return {};
@@ -64,7 +66,30 @@ class Packer {
   Done AppendBias() {
     std::memset(rows_.Fill().data(), 0, width_ * sizeof(float));
     std::memcpy(rows_.Fill().data(), source_.bias.data() + first_, columns_ * sizeof(float));
+    if (source_.paired) return writer_.Append(rows_.Reveal().first(width_ * sizeof(float)));
     return Append(width_);
+  }
+
+  // Two rows as one of words, the earlier step in the lower half; the row after an odd last one is
+  // zeros. What is smaller than a normal number becomes zero, as it does where it is multiplied.
+  Done AppendPairs(size_t rows) {
+    const auto* values = reinterpret_cast<const float*>(rows_.Reveal().data());
+    auto* halves = reinterpret_cast<uint16_t*>(halves_.Fill().data());
+    const size_t pairs = (rows + 1) / 2;
+    for (size_t pair = 0; pair < pairs; ++pair) {
+      for (size_t i = 0; i < 2 * width_; ++i) {
+        const float value = values[(2 * pair + i % 2) * width_ + i / 2];
+        const uint16_t half = tensors::Narrow(tensors::kBfloat, value);
+        if (std::isfinite(value) && (half & 0x7F80) == 0x7F80) return OutOfRange();
+        *halves++ = (half & 0x7F80) == 0 ? half & 0x8000 : half;
+      }
+    }
+    return writer_.Append(halves_.Reveal().first(pairs * width_ * sizeof(uint32_t)));
+  }
+
+  static Error OutOfRange() {
+    return {Code::kInvalidArgument, "weight_out_of_range",
+            "a weight is too large for the half-precision type that it should be stored in"};
   }
 
   // The first elements of the rows.
@@ -78,8 +103,7 @@ class Packer {
     for (size_t i = 0; i < count; ++i) {
       halves[i] = tensors::Narrow(format, values[i]);
       if (std::isfinite(values[i]) && !std::isfinite(tensors::Widen(format, halves[i]))) {
-        return Error{Code::kInvalidArgument, "weight_out_of_range",
-                     "a weight is too large for float16; bfloat16 takes it"};
+        return OutOfRange();
       }
     }
     return writer_.Append(halves_.Reveal().first(count * sizeof(uint16_t)));

@@ -20,6 +20,7 @@ struct PackSource {
   std::span<const float> bias = {};                       ///< one a column, or none
   std::span<const float> column_scale = {};               ///< multiplied into each column; or none
   wire::ElementType storage = wire::ElementType::kFloat;  ///< or kFloat16, kBfloat16: rounded
+  bool paired = false;  ///< a matrix, kBfloat16: two steps of a column side by side
 };
 
 /// A bug if there are neither two nor four dimensions, or one of them is 0.

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
+#include <limits>
 
 namespace ephemeralml::decompose {
 namespace {
@@ -10,8 +12,8 @@ namespace {
 // What a source is packed to, read back from the sealed blob.
 template <class Element = float>
 std::vector<Element> Pack(const PackSource& source) {
-  const wire::PackedShape shape =
-      PackedShapeOf(source.dims, source.transposed, !source.bias.empty());
+  wire::PackedShape shape = PackedShapeOf(source.dims, source.transposed, !source.bias.empty());
+  if (source.paired) shape.steps = (shape.steps + 1) / 2;
   const uint64_t bytes = shape.OffsetOf(shape.panel_count()) * sizeof(Element);
   const uint64_t chunks = *PaddedChunkCount(bytes);
   SecretBytes secret(32);
@@ -61,6 +63,36 @@ TEST(PackWeight, MatrixGoesColumnBlockByColumnBlock) {
       ASSERT_EQ(packed[panel * 64 * 70 + step * width + column % 64], expected);
     }
   }
+}
+
+TEST(PackWeight, PairsStandSideBySideInBfloat16) {
+  std::vector<float> values = Numbered(67 * 70);
+  values[3] = 1 + 0x1p-8f;  // a tie
+  values[70 + 3] = std::numeric_limits<float>::denorm_min();
+  const std::vector<int64_t> dims = {67, 70};
+  const std::vector<float> bias = Numbered(70);
+  const std::vector<uint32_t> packed = Pack<uint32_t>({.values = AsSpan(values),
+                                                       .dims = dims,
+                                                       .bias = bias,
+                                                       .storage = wire::ElementType::kBfloat16,
+                                                       .paired = true});
+  const auto rounded = [&](size_t row, size_t column) -> uint32_t {
+    if (row >= 67) return 0;
+    const auto bits = std::bit_cast<uint32_t>(values[row * 70 + column]);
+    if ((bits & 0x7F800000) == 0) return 0;
+    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+  };
+  for (size_t column = 0; column < 70; ++column) {
+    const size_t width = column < 64 ? 64 : 16;
+    const size_t base = column < 64 ? column : size_t{64} * 35 + column - 64;
+    ASSERT_EQ(std::bit_cast<float>(packed[base]), bias[column]);
+    for (size_t pair = 0; pair < 34; ++pair) {
+      ASSERT_EQ(packed[base + (pair + 1) * width],
+                rounded(2 * pair, column) | rounded(2 * pair + 1, column) << 16)
+          << pair << ", " << column;
+    }
+  }
+  ASSERT_EQ(packed[64 + 3], 0x3F80U) << "ties go to even, what isn't normal to zero";
 }
 
 TEST(PackWeight, TransposedMatrixIsPackedAsItsTranspose) {

@@ -23,6 +23,8 @@ wire::Layout LayoutOf(PanelLayout layout) {
       return wire::CONV_PANELS;
     case PanelLayout::kDepthwisePanels:
       return wire::DEPTHWISE_PANELS;
+    case PanelLayout::kMatrixPairs:
+      return wire::MATRIX_PAIRS;
   }
   return wire::ROW_PANELS;
 }

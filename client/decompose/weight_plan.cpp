@@ -45,8 +45,10 @@ bool IsRightFactor(const Use& use, const onnx::Tensor& tensor) {
          (op == "Gemm" && IntAttribute(*use.node, "transB").value_or(0) == 0);
 }
 
-PanelLayout LayoutOf(const Use& use, const onnx::Tensor& tensor) {
-  if (use.input == 1 && IsOwn(*use.node, "MatMul")) return PanelLayout::kMatrixPanels;
+PanelLayout LayoutOf(const Use& use, const onnx::Tensor& tensor, const PackedTypes& types) {
+  if (use.input == 1 && IsOwn(*use.node, "MatMul")) {
+    return types.in_bfloat16 ? PanelLayout::kMatrixPairs : PanelLayout::kMatrixPanels;
+  }
   if (use.input == 1 && IsOwn(*use.node, "Conv")) return PanelLayout::kConvPanels;
   if (use.input == 1 && IsOwn(*use.node, "DepthwiseConv")) return PanelLayout::kDepthwisePanels;
   return IsRightFactor(use, tensor) ? PanelLayout::kColumns : PanelLayout::kRows;
@@ -89,8 +91,12 @@ Done PlanPanels(PlannedWeight& weight, onnx::ExternalFiles& files) {
   if (weight.packing->bias != nullptr) TRY_OK(onnx::ReadTensorData(*weight.packing->bias, files));
   weight.packed = PackedShapeOf(weight.tensor->dims, weight.packing->transposed,
                                 weight.packing->bias != nullptr);
-  weight.byte_count =
-      weight.packed.OffsetOf(weight.packed.panel_count()) * wire::ElementBytes(weight.storage);
+  uint64_t element_bytes = wire::ElementBytes(weight.storage);
+  if (weight.layout == PanelLayout::kMatrixPairs) {
+    weight.packed.steps = (weight.packed.steps + 1) / 2;
+    element_bytes *= 2;
+  }
+  weight.byte_count = weight.packed.OffsetOf(weight.packed.panel_count()) * element_bytes;
   return {};
 }
 
@@ -101,7 +107,7 @@ bool IsPacked(const PlannedWeight& weight) {
 }
 
 Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files,
-                               wire::ElementType storage) {
+                               const PackedTypes& types) {
   WeightPlan plan;
   for (const Use& use : FindUses(program)) {
     const Constant& constant = program.constants.at(use.value);
@@ -112,12 +118,13 @@ Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& file
     TRY(weight.byte_count, CheckedByteCount(constant, files));
     weight.is_inline = IsInline(weight);
     if (weight.byte_count > 0 && !weight.is_inline) {
-      weight.layout = LayoutOf(use, *constant.tensor);
+      weight.layout = LayoutOf(use, *constant.tensor, types);
     }
     const auto packing = program.packings.find(use.value);
     if (packing != program.packings.end()) weight.packing = &packing->second;
     if (IsPacked(weight)) {
-      weight.storage = storage;
+      weight.storage =
+          weight.layout == PanelLayout::kMatrixPairs ? wire::ElementType::kBfloat16 : types.storage;
       TRY_OK(PlanPanels(weight, files));
     } else {
       weight.panel_extent = ExtentOf(weight);

@@ -16,8 +16,21 @@ inline constexpr uint64_t kPanelBytes = 72 * 1024;
 /// Column panels are whole vectors wide where they are wide at all.
 inline constexpr uint64_t kPanelColumns = 16;
 
-/// The last three are packed: docs/formats/weight_blob.md.
-enum class PanelLayout { kRows, kColumns, kMatrixPanels, kConvPanels, kDepthwisePanels };
+/// All but the first two are packed: docs/formats/weight_blob.md.
+enum class PanelLayout {
+  kRows,
+  kColumns,
+  kMatrixPanels,
+  kConvPanels,
+  kDepthwisePanels,
+  kMatrixPairs,
+};
+
+/// How packed weights are stored, and what products with packed matrices multiply in.
+struct PackedTypes {
+  wire::ElementType storage = wire::ElementType::kFloat;
+  bool in_bfloat16 = false;
+};
 
 struct PlannedWeight {
   ValueId value = 0;
@@ -42,8 +55,8 @@ struct WeightPlan {
 };
 
 /// Needs a program whose dead nodes are gone. Reads every weight once, so that none can fail later.
-/// `storage` is the type of packed elements. Errors: those of onnx::ReadTensorData.
+/// Errors: those of onnx::ReadTensorData.
 Result<WeightPlan> PlanWeights(const Program& program, onnx::ExternalFiles& files,
-                               wire::ElementType storage = wire::ElementType::kFloat);
+                               const PackedTypes& types = {});
 
 }  // namespace ephemeralml::decompose

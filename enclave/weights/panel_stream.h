@@ -50,7 +50,14 @@ class Ledger {
   std::atomic<uint64_t> chunks_opened_ = 0;
 };
 
-enum class PanelLayout { kRows, kColumns, kMatrixPanels, kConvPanels, kDepthwisePanels };
+enum class PanelLayout {
+  kRows,
+  kColumns,
+  kMatrixPanels,
+  kConvPanels,
+  kDepthwisePanels,
+  kMatrixPairs,
+};
 
 /// True for the layouts that wire::PackedShape describes; a PanelReader alone reads them.
 constexpr bool IsPacked(PanelLayout layout) { return layout >= PanelLayout::kMatrixPanels; }
@@ -64,9 +71,9 @@ struct WeightInfo {
   uint64_t offset = 0;
   uint64_t byte_count = 0;
   uint64_t panel_extent = 0;  ///< rows (or columns) of each panel but the last
-  wire::PackedShape packed;   ///< of packed layouts
+  wire::PackedShape packed;   ///< of packed layouts; a step of kMatrixPairs is two of the sum's
   /// What the stream holds: `type`, or for packed weights a half-precision type, from which the
-  /// elements are made as they are opened.
+  /// elements are made as they are opened. kUint32 of kMatrixPairs, which stay as they are.
   wire::ElementType storage = wire::ElementType::kUndefined;
 
   /// The rows (or columns) that its panels share out; 1 for a scalar.

@@ -62,6 +62,8 @@ std::optional<PanelLayout> LayoutOf(wire::Layout layout) {
       return PanelLayout::kConvPanels;
     case wire::DEPTHWISE_PANELS:
       return PanelLayout::kDepthwisePanels;
+    case wire::MATRIX_PAIRS:
+      return PanelLayout::kMatrixPairs;
     default:
       return std::nullopt;
   }
@@ -70,7 +72,11 @@ std::optional<PanelLayout> LayoutOf(wire::Layout layout) {
 // The dimensions' product is known not to overflow, zeros counting as ones.
 Done ReadPackedShape(const wire::Weight& message, WeightInfo& weight) {
   const auto dim = [&](size_t i) { return static_cast<uint64_t>(weight.shape[i]); };
-  const bool is_matrix = weight.layout == PanelLayout::kMatrixPanels;
+  const bool is_paired = weight.layout == PanelLayout::kMatrixPairs;
+  const bool is_matrix = is_paired || weight.layout == PanelLayout::kMatrixPanels;
+  if (is_paired && weight.storage != wire::ElementType::kBfloat16) {
+    return Malformed("is packed as pairs of bfloat16 and isn't of that type");
+  }
   if (weight.storage != wire::ElementType::kFloat && !IsHalf(weight.storage)) {
     return Malformed("is packed and isn't of a floating-point type that is packed");
   }
@@ -81,6 +87,10 @@ Done ReadPackedShape(const wire::Weight& message, WeightInfo& weight) {
   }
   weight.packed.columns = dim(is_matrix ? 1 : 0);
   weight.packed.steps = is_matrix ? dim(0) : dim(1) * dim(2) * dim(3);
+  if (is_paired) {
+    weight.packed.steps = (weight.packed.steps + 1) / 2;
+    weight.storage = wire::ElementType::kUint32;
+  }
   weight.packed.has_bias = message.has_bias();
   const uint64_t columns = (weight.packed.columns + wire::kLaneColumns - 1);
   TRY(const uint64_t elements, CheckedMultiply(columns, weight.packed.rows()));

@@ -69,6 +69,27 @@ TEST(ReadWeights, ReadsPackedHalvesAsFloats) {
   EXPECT_EQ(ReadWeights(topology).error().reason, "topology_malformed");
 }
 
+TEST(ReadWeights, ReadsPairsAsWords) {
+  wire::Topology topology = Good();
+  wire::Weight& message = *topology.mutable_weights(0);
+  message.set_layout(wire::MATRIX_PAIRS);
+  message.set_type(wire::BFLOAT16);
+  message.set_dims(0, 15);
+  message.set_has_bias(true);
+  const auto table = ReadWeights(topology);
+  ASSERT_FALSE(table.has_value()) << "9 rows of 16 words don't fit";
+  message.set_has_bias(false);
+  const auto fitting = ReadWeights(topology);
+  ASSERT_TRUE(fitting.has_value()) << fitting.error().what;
+  const auto& weight = std::get<WeightInfo>(fitting->at(5));
+  EXPECT_EQ(weight.type, wire::ElementType::kFloat);
+  EXPECT_EQ(weight.storage, wire::ElementType::kUint32);
+  EXPECT_EQ(weight.packed.steps, 8U);
+  EXPECT_EQ(weight.byte_count, 8U * 16 * 4);
+  message.set_type(wire::FLOAT);
+  EXPECT_EQ(ReadWeights(topology).error().reason, "topology_malformed");
+}
+
 TEST(ReadWeights, MakesEmptyTensorsConstants) {
   wire::Topology topology = Good();
   topology.mutable_weights(0)->set_dims(0, 0);

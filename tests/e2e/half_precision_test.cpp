@@ -51,9 +51,30 @@ TEST_P(HalfPrecision, AnswersAreAsNearAsTheTypeAllows) {
   EXPECT_EQ(half.measured.bytes_opened, half.measured.bytes_wiped);
 }
 
-TEST_P(HalfPrecision, ResidentWeightsAnswerTheSame) {
-  const auto split =
-      system_.Split(folder_.path() / "network.onnx", {.weights = wire::ElementType::kBfloat16});
+TEST_P(HalfPrecision, ComputingInBfloat16IsAsNearAsItsFactorsAre) {
+  const auto exact = Ask({});
+  const auto brain = Ask({.compute = wire::ElementType::kBfloat16});
+  const auto differences = cli::Compare(brain.outputs, exact.outputs).value();
+  ASSERT_FALSE(differences.empty());
+  for (const auto& each : differences) {
+    EXPECT_EQ(each.largest > 0, each.output != "map") << "convolutions alone stay as they are";
+    EXPECT_LT(each.largest, each.largest_reference * 0x1p-5);
+  }
+  EXPECT_LE(brain.measured.bytes_opened, exact.measured.bytes_opened);
+  EXPECT_EQ(brain.measured.bytes_opened, brain.measured.bytes_wiped);
+}
+
+class ResidentHalves : public HalfPrecision {
+ protected:
+  void ExpectTheSame(const decompose::DecomposeOptions& options);
+};
+
+TEST_P(ResidentHalves, AnswerTheSame) { ExpectTheSame({.weights = wire::ElementType::kBfloat16}); }
+
+TEST_P(ResidentHalves, ComputeTheSame) { ExpectTheSame({.compute = wire::ElementType::kBfloat16}); }
+
+void ResidentHalves::ExpectTheSame(const decompose::DecomposeOptions& options) {
+  const auto split = system_.Split(folder_.path() / "network.onnx", options);
   system_.Upload(split);
   session::Session session = system_.Connect().value();
   const auto streamed = session.Infer(split.topology, network_.inputs).value();
@@ -66,9 +87,12 @@ TEST_P(HalfPrecision, ResidentWeightsAnswerTheSame) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, HalfPrecision, testing::Bool(), [](const auto& each) {
-  return std::string(each.param ? "Encoder" : "ImageClassifier");
-});
+std::string NameOf(const testing::TestParamInfo<bool>& each) {
+  return each.param ? "Encoder" : "ImageClassifier";
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, HalfPrecision, testing::Bool(), NameOf);
+INSTANTIATE_TEST_SUITE_P(Networks, ResidentHalves, testing::Bool(), NameOf);
 
 }  // namespace
 }  // namespace ephemeralml

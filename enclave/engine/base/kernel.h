@@ -77,8 +77,9 @@ class KernelContext {
   /// Errors: kMalformed `topology_malformed` (it is packed for another kind of operator).
   virtual Result<weights::PanelStream> Panels(size_t index) = 0;
 
-  /// An input that is a weight packed in this layout. A bug if the input is left out.
-  /// Errors: kMalformed `topology_malformed` (it is anything else).
+  /// An input that is a weight packed in this layout; kMatrixPanels stands for kMatrixPairs too,
+  /// and the weight tells which it is. A bug if the input is left out. Errors: kMalformed
+  /// `topology_malformed` (it is anything else).
   virtual Result<weights::PackedWeight> Packed(size_t index, weights::PanelLayout layout) = 0;
 
   /// Makes an output, zeroed; the pointer is valid until Run returns. Errors: kOverLimit.

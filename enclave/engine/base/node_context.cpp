@@ -112,7 +112,11 @@ Result<weights::PanelStream> NodeContext::Panels(size_t index) {
 
 Result<weights::PackedWeight> NodeContext::Packed(size_t index, weights::PanelLayout layout) {
   const NodeInput& input = Present(index);
-  if (input.weight == nullptr || input.weight->layout != layout) return PackedOtherwise();
+  if (input.weight == nullptr) return PackedOtherwise();
+  const weights::PanelLayout found = input.weight->layout;
+  const bool is_paired =
+      layout == weights::PanelLayout::kMatrixPanels && found == weights::PanelLayout::kMatrixPairs;
+  if (found != layout && !is_paired) return PackedOtherwise();
   return weights::PackedWeight(*resources_->model, *input.weight, *resources_->ledger);
 }
 

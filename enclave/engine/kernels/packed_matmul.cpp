@@ -1,12 +1,33 @@
 #include "enclave/engine/kernels/epilogue.h"
 #include "enclave/engine/kernels/matrix_inputs.h"
+#include "enclave/engine/panels/pair_tile.h"
 #include "enclave/engine/panels/panel_product.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
 
+// Below this many floats waking another thread to round them costs more than it brings.
+constexpr size_t kWorthAThread = 8 * 1024;
+
+// The rows of a matrix, rounded to bfloat16.
+Result<ArenaBlock> PairsOf(KernelContext& context, std::span<const float> matrix, int64_t steps) {
+  const int64_t size = panels::PairedLeftSize(steps);
+  const size_t rows = matrix.size() / static_cast<size_t>(steps);
+  TRY(ArenaBlock block, context.Scratch(rows * static_cast<size_t>(size) * sizeof(float)));
+  auto* const pairs = reinterpret_cast<float*>(block.bytes().data());
+  const size_t rows_worth_it = kWorthAThread / static_cast<size_t>(steps) + 1;
+  context.threads().ParallelFor(rows, rows_worth_it, [&](size_t begin, size_t end) {
+    for (size_t row = begin; row < end; ++row) {
+      const auto at = static_cast<int64_t>(row);
+      panels::MakePairedLeft(matrix.data() + at * steps, steps, pairs + at * size);
+    }
+  });
+  return block;
+}
+
 /// Y = activation(A · B + bias + residual), B a packed weight that carries the bias.
-/// Shapes: A [..., K], B [K, N], residual and Y [..., N]; float32.
+/// Shapes: A [..., K], B [K, N], residual and Y [..., N]; float32. Where B is in pairs of bfloat16,
+/// A is rounded to bfloat16, too; sums are float32.
 /// Errors: kUnsupported `type_unsupported`; kMalformed `shape_invalid`, `input_invalid`,
 /// `topology_malformed`. Source: docs/decisions/0006-prepared-graphs.md.
 class PackedMatMul final : public Kernel {
@@ -18,7 +39,7 @@ class PackedMatMul final : public Kernel {
     TRY_OK(RequireInput(context, 1));
     TRY(const weights::PackedWeight weight, context.Packed(1, weights::PanelLayout::kMatrixPanels));
     TRY(const TensorView a, context.Input(0));
-    const auto steps = static_cast<int64_t>(weight.shape().steps);
+    const auto steps = weight.weight().shape.at(0);
     const auto columns = static_cast<int64_t>(weight.shape().columns);
     if (a.shape.empty() || a.shape.back() != steps) {
       return ShapeInvalid("MatMul: the matrices don't fit");
@@ -37,11 +58,18 @@ class PackedMatMul final : public Kernel {
     TRY(Tensor * output, context.Output(0, ElementType::kFloat, std::move(shape)));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
-    const panels::Segment sum{0, steps};
     product.left = a.Values<float>().data();
+    product.strides = {steps, columns, wire::kLaneColumns};
+    ArenaBlock pairs;
+    product.is_paired = weight.weight().layout == weights::PanelLayout::kMatrixPairs;
+    if (product.is_paired) {
+      TRY(pairs, PairsOf(context, a.Values<float>(), steps));
+      product.left = reinterpret_cast<const float*>(pairs.bytes().data());
+      product.strides.left = panels::PairedLeftSize(steps);
+    }
+    const panels::Segment sum{0, static_cast<int64_t>(weight.shape().steps)};
     product.result = y.data();
     product.lines.rows = static_cast<int64_t>(y.size()) / columns;
-    product.strides = {steps, columns, wire::kLaneColumns};
     product.result_panel = wire::kPanelColumns;
     product.segments = {&sum, 1};
     product.epilogue = epilogue_;

@@ -24,6 +24,36 @@ TEST(PackedMatMul, AddsBiasAndResidualThenActivates) {
       .Run();
 }
 
+// Numbers that bfloat16 holds, and one in A that it doesn't: 1 + 2^-8 is a tie and goes to 1.
+TEST(PackedMatMul, MultipliesPairsInBfloat16) {
+  MatMul()
+      .Input<float>({2, 3}, {1, 2, 3 + 3 * 0x1p-9f, 4, 5, 1 + 0x1p-8f})
+      .PackedWeight({3, 2}, kB, kBias, weights::PanelLayout::kMatrixPairs)
+      .Input<float>({2, 2}, {1, 1, 0.001f, 1})
+      .Attr("activation", "Relu")
+      .Tolerance(0, 0)
+      .ExpectOutput<float>({2, 2}, {18 + 1, 0, 5 + 10 + 0.001f + 0, 0})
+      .Run();
+}
+
+TEST(PackedMatMul, MultipliesPairsOfAnyShapeOnAnyNumberOfThreads) {
+  for (const int64_t steps : {1, 2, 63, 770}) {
+    for (const int64_t columns : {1, 64, 130}) {
+      const std::vector<float> a(static_cast<size_t>(29 * steps), 0.5f);
+      const std::vector<float> b(static_cast<size_t>(steps * columns), 2);
+      const std::vector<float> y(static_cast<size_t>(29 * columns), static_cast<float>(steps));
+      for (const size_t threads : {1, 2, 5}) {
+        MatMul()
+            .ThreadCount(threads)
+            .Input<float>({29, steps}, a)
+            .PackedWeight({steps, columns}, b, {}, weights::PanelLayout::kMatrixPairs)
+            .ExpectOutput<float>({29, columns}, y)
+            .Run();
+      }
+    }
+  }
+}
+
 TEST(PackedMatMul, TakesAnyLeadingAxes) {
   MatMul()
       .Input<float>({2, 1, 1, 3}, kA)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "enclave/engine/panels/pair_tile.h"
+
 namespace ephemeralml::engine::panels {
 namespace {
 
@@ -115,7 +117,8 @@ class Sharing {
       const int64_t row = begin % blocks_ * kBlockRows;
       Rows rows = RowsAt(line, panel, row);
       rows.count = std::min((stop - line * blocks_) * kBlockRows, product_.lines.rows) - row;
-      MultiplyPiece(piece, product_.strides, rows, product_.epilogue, upcoming);
+      const auto multiply = product_.is_paired ? MultiplyPairs : MultiplyPiece;
+      multiply(piece, product_.strides, rows, product_.epilogue, upcoming);
       begin = stop;
     }
   }

@@ -31,6 +31,7 @@ struct Product {
   int64_t result_panel = 0;
   std::span<const Segment> segments;  ///< of a row's sum; their steps are the weight's
   Epilogue epilogue;
+  bool is_paired = false;  ///< left operand and weight are for MultiplyPairs (pair_tile.h)
 };
 
 /// result = epilogue(left · weight + bias + residual). Not from within a parallel region.

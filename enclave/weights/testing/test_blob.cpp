@@ -10,7 +10,7 @@ namespace {
 // Where in a row-major tensor the factor of one step and column is.
 size_t ElementAt(const WeightInfo& weight, size_t step, size_t column) {
   const auto dim = [&](size_t i) { return static_cast<size_t>(weight.shape[i]); };
-  if (weight.layout == PanelLayout::kMatrixPanels) return step * dim(1) + column;
+  if (weight.shape.size() == 2) return step * dim(1) + column;
   const size_t taps = dim(2) * dim(3);
   const size_t block = step / (wire::kLaneColumns * taps) * wire::kLaneColumns;
   const size_t lanes = std::min<size_t>(wire::kLaneColumns, dim(1) - block);
@@ -22,7 +22,7 @@ size_t ElementAt(const WeightInfo& weight, size_t step, size_t column) {
 uint32_t StoredBits(float value, wire::ElementType storage) {
   const auto bits = std::bit_cast<uint32_t>(value);
   if (storage == wire::ElementType::kBfloat16) return bits >> 16;
-  if (storage == wire::ElementType::kFloat || value == 0) return bits;
+  if (storage != wire::ElementType::kFloat16 || value == 0) return bits;
   return (bits >> 16 & 0x8000) | ((bits >> 13 & 0x3FFFF) - ((127 - 15) << 10));
 }
 
@@ -56,28 +56,40 @@ WeightInfo TestBlob::AddPacked(std::vector<int64_t> shape, const std::vector<flo
                                wire::ElementType storage) {
   WeightInfo weight{
       wire::ElementType::kFloat, std::move(shape), layout, plaintext_.size(), 0, 0, {}, storage};
-  const bool is_matrix = layout == PanelLayout::kMatrixPanels;
-  weight.packed.columns = static_cast<uint64_t>(weight.shape[is_matrix ? 1 : 0]);
-  weight.packed.steps = row_major.size() / weight.packed.columns;
+  const bool is_paired = layout == PanelLayout::kMatrixPairs;
+  weight.packed.columns = static_cast<uint64_t>(weight.shape[weight.shape.size() == 2 ? 1 : 0]);
+  const size_t steps = row_major.size() / weight.packed.columns;
+  weight.packed.steps = is_paired ? (steps + 1) / 2 : steps;
   weight.packed.has_bias = !bias.empty();
-  std::vector<float> packed;
+  if (is_paired) weight.storage = wire::ElementType::kUint32;
+  const auto factor = [&](size_t step, size_t column) {
+    return step < steps ? row_major[ElementAt(weight, step, column)] : 0.0f;
+  };
+  const auto pair = [&](size_t step, size_t column) {
+    return StoredBits(factor(2 * step, column), wire::ElementType::kBfloat16) |
+           StoredBits(factor(2 * step + 1, column), wire::ElementType::kBfloat16) << 16;
+  };
+  std::vector<uint32_t> packed;
   for (uint64_t panel = 0; panel < weight.packed.panel_count(); ++panel) {
-    const auto append_row = [&](auto&& value_at) {
+    const auto append_row = [&](auto&& bits_at) {
       for (uint64_t i = 0; i < weight.packed.WidthOf(panel); ++i) {
         packed.push_back(
-            i < weight.packed.ColumnsOf(panel) ? value_at(panel * wire::kPanelColumns + i) : 0.0f);
+            i < weight.packed.ColumnsOf(panel) ? bits_at(panel * wire::kPanelColumns + i) : 0);
       }
     };
-    if (!bias.empty()) append_row([&](size_t column) { return bias[column]; });
+    if (!bias.empty()) {
+      append_row([&](size_t column) { return StoredBits(bias[column], weight.storage); });
+    }
     for (size_t step = 0; step < weight.packed.steps; ++step) {
-      append_row([&](size_t column) { return row_major[ElementAt(weight, step, column)]; });
+      append_row([&](size_t column) {
+        return is_paired ? pair(step, column) : StoredBits(factor(step, column), storage);
+      });
     }
   }
-  weight.byte_count = packed.size() * wire::ElementBytes(storage);
-  for (const float value : packed) {
-    const uint32_t bits = StoredBits(value, storage);
-    const auto* bytes = reinterpret_cast<const uint8_t*>(&bits);
-    AppendBytes(plaintext_, {bytes, wire::ElementBytes(storage)});
+  const size_t element_bytes = wire::ElementBytes(weight.storage);
+  weight.byte_count = packed.size() * element_bytes;
+  for (const uint32_t bits : packed) {
+    AppendBytes(plaintext_, {reinterpret_cast<const uint8_t*>(&bits), element_bytes});
   }
   plaintext_.resize((plaintext_.size() / wire::kWeightAlignment + 2) * wire::kWeightAlignment,
                     0xEE);

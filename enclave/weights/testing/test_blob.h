@@ -22,7 +22,7 @@ class TestBlob {
 
   /// Appends a float32 tensor, given in row-major order, as a packed weight: element by element as
   /// the format's description says. `bias` is empty or has one element a column. A half-precision
-  /// `storage` must hold the values exactly.
+  /// `storage` must hold the values exactly, as bfloat16 must those of kMatrixPairs.
   WeightInfo AddPacked(std::vector<int64_t> shape, const std::vector<float>& row_major,
                        const std::vector<float>& bias, PanelLayout layout,
                        wire::ElementType storage = wire::ElementType::kFloat);

@@ -1,0 +1,125 @@
+#include "enclave/engine/panels/pair_instruction.h"
+
+#include "common/base/result.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+
+#include "enclave/engine/panels/vector_units.h"
+
+#define EPHEMERAL_PAIR_TARGET \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+
+namespace ephemeralml::engine::panels {
+namespace {
+
+constexpr int64_t kLanes = 16;
+// Weights come from the second cache while the first holds the rows: so many steps ahead.
+constexpr int64_t kPrefetchSteps = 8;
+
+EPHEMERAL_PAIR_TARGET inline __mmask16 FirstColumns(int64_t count) {
+  return static_cast<__mmask16>((1U << std::clamp<int64_t>(count, 0, kLanes)) - 1);
+}
+
+template <int kRows, int kVectors>
+EPHEMERAL_PAIR_TARGET void Multiply(const Piece& piece, const Strides& strides, const Rows& rows,
+                                    Upcoming& upcoming) {
+  __m512 sums[kRows][kVectors];
+  EPHEMERAL_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    EPHEMERAL_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const float* result = rows.result + r * strides.result + v * strides.result_lanes;
+      if (!piece.is_first) {
+        sums[r][v] = _mm512_maskz_loadu_ps(FirstColumns(piece.columns - v * kLanes), result);
+      } else {
+        sums[r][v] =
+            piece.bias == nullptr ? _mm512_setzero_ps() : _mm512_loadu_ps(piece.bias + v * kLanes);
+      }
+    }
+  }
+  const float* weights = piece.weights;
+  for (const Segment& segment : piece.segments) {
+    const float* left = rows.left + segment.offset;
+    for (int64_t step = 0; step < segment.steps; ++step) {
+      __m512i w[kVectors];
+      EPHEMERAL_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        w[v] = _mm512_loadu_si512(weights + v * kLanes);
+        __builtin_prefetch(weights + kPrefetchSteps * piece.weights_stride + v * kLanes, 0, 3);
+      }
+      EPHEMERAL_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i x = _mm512_castps_si512(_mm512_set1_ps(left[r * strides.left + step]));
+        EPHEMERAL_UNROLL
+        for (int v = 0; v < kVectors; ++v) {
+          sums[r][v] = _mm512_dpbf16_ps(sums[r][v], reinterpret_cast<__m512bh>(x),
+                                        reinterpret_cast<__m512bh>(w[v]));
+        }
+      }
+      weights += piece.weights_stride;
+      if (step % 4 == 0) PrefetchUpcoming(upcoming);
+    }
+  }
+  EPHEMERAL_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    EPHEMERAL_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      _mm512_mask_storeu_ps(rows.result + r * strides.result + v * strides.result_lanes,
+                            FirstColumns(piece.columns - v * kLanes), sums[r][v]);
+    }
+  }
+}
+
+using MultiplyFunction = void (*)(const Piece&, const Strides&, const Rows&, Upcoming&);
+
+// By columns, then rows.
+constexpr MultiplyFunction kTiles[4][kTallestPairTile] = {
+    {Multiply<1, 1>, Multiply<2, 1>, Multiply<3, 1>, Multiply<4, 1>, Multiply<5, 1>,
+     Multiply<6, 1>},
+    {Multiply<1, 2>, Multiply<2, 2>, Multiply<3, 2>, Multiply<4, 2>, Multiply<5, 2>,
+     Multiply<6, 2>},
+    {Multiply<1, 3>, Multiply<2, 3>, Multiply<3, 3>, Multiply<4, 3>, Multiply<5, 3>,
+     Multiply<6, 3>},
+    {Multiply<1, 4>, Multiply<2, 4>, Multiply<3, 4>, Multiply<4, 4>, Multiply<5, 4>,
+     Multiply<6, 4>}};
+
+}  // namespace
+
+bool HasPairInstruction() {
+  static const bool has_instruction =
+      __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return has_instruction;
+}
+
+void MultiplyByInstruction(const Piece& piece, const Strides& strides, const Rows& rows,
+                           const Epilogue& epilogue, Upcoming& upcoming) {
+  const bool is_finished =
+      !piece.is_last || (rows.residual == nullptr && epilogue.activation == Activation::kNone);
+  const auto& tiles = kTiles[piece.width / kLanes - 1];
+  for (int64_t row = 0; row < rows.count;) {
+    const Rows part = PairTileAt(strides, rows, row);
+    tiles[part.count - 1](piece, strides, part, upcoming);
+    if (!is_finished) FinishRows(strides, part, piece.columns, epilogue);
+    row += part.count;
+  }
+}
+
+}  // namespace ephemeralml::engine::panels
+
+#else
+
+namespace ephemeralml::engine::panels {
+
+bool HasPairInstruction() { return false; }
+
+void MultiplyByInstruction(const Piece&, const Strides&, const Rows&, const Epilogue&, Upcoming&) {
+  CHECK(false);
+}
+
+}  // namespace ephemeralml::engine::panels
+
+#endif
