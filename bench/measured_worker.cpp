@@ -90,8 +90,9 @@ Sample Time(serve::Session& session, SecretBytes request, SecretBytes& reply) {
 
 // What enclave/serve/worker.cpp does between two requests, the client's network apart.
 Done AnswerOrders(serve::Session& session, int orders) {
-  TRY(const SecretBytes request, ReceiveSecret(orders));
-  for (;;) {
+  TRY(SecretBytes request, ReceiveSecret(orders));
+  TRY(SecretBytes further, ReceiveSecret(orders));
+  for (bool is_first = true;; is_first = false) {
     TRY(const auto count, ReceiveValue<uint32_t>(orders));
     SecretBytes reply;
     std::vector<Sample> samples;
@@ -99,6 +100,7 @@ Done AnswerOrders(serve::Session& session, int orders) {
       samples.push_back(Time(session, request.Duplicate(), reply));
       (void)malloc_trim(0);
     }
+    if (is_first && further.size() > 0) request = std::move(further);
     for (const Sample& sample : samples) TRY_OK(Send(orders, BytesOf(sample)));
     TRY_OK(SendSecret(orders, reply));
   }
@@ -161,10 +163,12 @@ Result<MeasuredWorker> MeasuredWorker::Start(size_t threads, uint64_t memory_lim
   return worker;
 }
 
-Done MeasuredWorker::GiveRequest(const SecretBytes& request, int sealed_blob) {
+Done MeasuredWorker::GiveRequest(const SecretBytes& request, int sealed_blob,
+                                 const SecretBytes& further) {
   TRY_OK(ReceiveValue<uint8_t>(orders_.Get()));
   before_request_bytes_ = PeakResidentBytes(pid_);
   TRY_OK(SendSecret(orders_.Get(), request));
+  TRY_OK(SendSecret(orders_.Get(), further));
   TRY_OK(Send(orders_.Get(), BytesOf(uint32_t{1})));
   TRY_OK(serve::ExpectControl(control_.Get(), serve::ControlKind::kFetch, net::Deadline::max()));
   const Bytes fetched = {static_cast<uint8_t>(serve::FetchOutcome::kFetched)};

@@ -37,10 +37,11 @@ class MeasuredWorker {
   pid_t pid() const { return pid_; }
 
   /// Waits until it is set up, hands it the request, and gives it `sealed_blob` (a memory file) as
-  /// soon as it asks for it while it answers for the first time, which is not timed.
-  Done GiveRequest(const SecretBytes& request, int sealed_blob);
+  /// soon as it asks for it while it answers for the first time, which is not timed. `further`:
+  /// what it is asked from then on, if not the same.
+  Done GiveRequest(const SecretBytes& request, int sealed_blob, const SecretBytes& further);
 
-  /// Has the request answered `count` times. Errors: kIo `control_lost` (it died).
+  /// Has the (further) request answered `count` times. Errors: kIo `control_lost` (it died).
   Result<Answered> Answer(uint32_t count);
 
   /// Its peak use of memory so far.

@@ -21,10 +21,10 @@ def can_profile():
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
-def record(case, threads, file):
+def record(row, file):
     command = ["perf", "record", "-q", "-F", str(SAMPLES_PER_SECOND), "-e", "cpu-clock", "-o", file,
-               PROGRAMS / "request_bench", CASES[case].model_file, "--inputs", inputs_folder(case),
-               "--threads", threads, "--windows", "6", "--tries", "1"]
+               PROGRAMS / "request_bench", CASES[row.case].model_file, "--inputs", inputs_folder(row.case),
+               "--threads", row.threads, "--windows", "6", "--tries", "1", *row.ours]
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL,
                    preexec_fn=take_priority if may_run_alone() else None)
 
@@ -43,9 +43,9 @@ def read_shares(file):
     return {name: 100 * share / whole for name, share in found.most_common()}
 
 
-def shares(case, threads):
+def shares(row):
     """Per cent of the worker's samples by function, most first; generated code counts as one."""
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "perf.data")
-        record(case, threads, file)
+        record(row, file)
         return read_shares(file)

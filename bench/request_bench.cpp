@@ -40,6 +40,8 @@ struct Options {
   double others_limit = 0.08;
   size_t tries = 5;
   uint64_t session_memory_bytes = uint64_t{4} << 30;
+  bool resident = false;
+  bool in_bfloat16 = false;
 };
 
 void AddOptions(CLI::App& app, Options& options) {
@@ -56,6 +58,9 @@ void AddOptions(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--tries", options.tries, "Windows tried for one that counts")
       ->capture_default_str();
+  app.add_flag("--resident", options.resident,
+               "Lifetime `resident`; only later requests are timed");
+  app.add_flag("--bfloat16", options.in_bfloat16, "As decompose's --compute bfloat16");
   app.add_option("--session-memory", options.session_memory_bytes, "As ephemeralml-enclave's")
       ->capture_default_str();
 }
@@ -67,14 +72,17 @@ struct Decomposed {
 };
 
 // Into a memory file, as the fetcher leaves it in the enclave's cache.
-Result<Decomposed> DecomposeToMemory(const std::filesystem::path& path) {
+Result<Decomposed> DecomposeToMemory(const std::filesystem::path& path, bool in_bfloat16) {
   TRY(const onnx::MappedFile model, onnx::MappedFile::Open(path));
   Decomposed decomposed;
   decomposed.blob = UniqueFd(memfd_create("sealed-blob", MFD_CLOEXEC));
   if (!decomposed.blob.IsOpen()) return ErrnoError("memory_unavailable", "can't make a file");
-  TRY(auto report, decompose::DecomposeBytes(model.bytes(), [&decomposed](ByteSpan sealed) -> Done {
-        return WriteAll(decomposed.blob.Get(), sealed);
-      }));
+  const auto sink = [&decomposed](ByteSpan sealed) -> Done {
+    return WriteAll(decomposed.blob.Get(), sealed);
+  };
+  decompose::DecomposeOptions options;
+  if (in_bfloat16) options.compute = wire::ElementType::kBfloat16;
+  TRY(auto report, decompose::DecomposeBytes(model.bytes(), sink, {}, options));
   decomposed.blob_bytes = report.blob_bytes;
   decomposed.topology = std::move(report.topology_message);
   return decomposed;
@@ -194,9 +202,15 @@ Json MeasurementsJson(const session::Measurements& measured) {
 Result<Json> Run(const Options& options) {
   TRY(MeasuredWorker worker, MeasuredWorker::Start(options.threads, options.session_memory_bytes));
   TRY(const std::vector<NamedTensor> inputs, ReadInputs(options.inputs));
-  TRY(const Decomposed model, DecomposeToMemory(options.model));
-  TRY(const SecretBytes request, session::EncodeRequest(model.topology, inputs));
-  TRY_OK(worker.GiveRequest(request, model.blob.Get()));
+  TRY(const Decomposed model, DecomposeToMemory(options.model, options.in_bfloat16));
+  const auto lifetime =
+      options.resident ? session::Lifetime::kResident : session::Lifetime::kRequest;
+  TRY(const SecretBytes request, session::EncodeRequest(model.topology, inputs, lifetime));
+  SecretBytes further;
+  if (options.resident) {
+    TRY(further, session::EncodeFurtherRequest(inputs, lifetime));
+  }
+  TRY_OK(worker.GiveRequest(request, model.blob.Get(), further));
   TRY(const Measured measured, Measure(worker, options));
   const MemoryUse memory = worker.Memory();
   TRY(const session::Answer answer, session::DecodeReply(measured.last_reply));

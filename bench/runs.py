@@ -56,9 +56,9 @@ class Runner:
         limit = max(0, os.cpu_count() - threads) + MOST_OTHERS_USE
         return ("--inputs", inputs, "--threads", threads, "--others-limit", limit, *self.options)
 
-    def ours(self, case, inputs, reference, threads):
+    def ours(self, case, inputs, reference, threads, *more):
         return self.run(PROGRAMS / "request_bench", case.model_file, "--reference", reference,
-                        *self.measuring(inputs, threads))
+                        *self.measuring(inputs, threads), *more)
 
     def peer(self, case, inputs, threads, *more):
         return self.run("node", ROOT / "bench" / "ort_peer.mjs", case.model_file,

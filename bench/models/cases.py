@@ -35,6 +35,7 @@ CASES = {
     "mobilenet_v2": Case("mobilenet_v2", "picture", (1, 3, 224, 224), "data"),
     "ocr_recognition": Case("ocr_recognition", "picture", (1, 3, 48, 320), "x"),
     "ocr_detection": Case("ocr_detection", "picture", (1, 3, 224, 224), "x"),
+    "ocr_detection_large": Case("ocr_detection", "picture", (1, 3, 960, 960), "x"),
 }
 
 
