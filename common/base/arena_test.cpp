@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kLimit = 1 << 20;
 
 // Of memory that was given back, which AddressSanitizer forbids to read.
-[[gnu::no_sanitize("address")]] bool IsZero(const uint8_t* memory, size_t size) {
+[[gnu::no_sanitize_address]] bool IsZero(const uint8_t* memory, size_t size) {
   for (size_t i = 0; i < size; ++i) {
     if (memory[i] != 0) return false;
   }

@@ -22,6 +22,7 @@ class CumSum final : public Kernel {
     const auto count = static_cast<size_t>(input.shape[axis]);
     return WithType(NumericTypes{}, input.type, [&]<class T>(std::type_identity<T>) -> Done {
       TRY(Tensor * output, context.Output(0, input.type, input.shape));
+      if (output->byte_count() == 0) return {};
       const T* source = Raw<T>(input);
       T* target = Raw<T>(*output);
       context.threads().ParallelFor(outer * inner, RowGrain(count), [&](size_t begin, size_t end) {
