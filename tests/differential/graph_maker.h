@@ -65,6 +65,8 @@ class GraphMaker {
   void Output(onnx::NodeProto* node, ElementType type, std::optional<Shape> shape);
   /// What comes of rounded sums: others don't compute with it.
   void LastIsRounded();
+  /// What was made fresh last isn't of the type that it seems to be of.
+  void ForgetLast() { values_.pop_back(); }
 
   RandomGraph Finish();
 

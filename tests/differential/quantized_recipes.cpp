@@ -59,6 +59,34 @@ void AddBlocked(GraphMaker& maker, const std::string& op) {
   AddInt(node, "block_size", block);
 }
 
+// ONNX's numbers, which Debian's ONNX is too old to know.
+constexpr int kFloat8E4M3 = 17;
+constexpr int kFloat8E5M2 = 19;
+
+// Weights in the floats of eight bits that exporters write.
+void AddFloat8(GraphMaker& maker, const std::string& op) {
+  if (maker.opset() < 19) return;
+  const Shape shape = {Draw(1, 4), Draw(1, 4), Draw(1, 4)};
+  const Value bytes =
+      maker.Fresh(ElementType::kInt8, shape, {.least = -125, .most = 120, .constant = true});
+  for (onnx::TensorProto& tensor : *maker.builder().get()->mutable_initializer()) {
+    if (tensor.name() != bytes.name) continue;
+    tensor.set_data_type(Chance(50) ? kFloat8E4M3 : kFloat8E5M2);
+  }
+  maker.ForgetLast();
+  if (op == "Cast") {
+    AddInt(maker.Node(op, {bytes}, ElementType::kFloat, shape), "to",
+           static_cast<int64_t>(ElementType::kFloat));
+    return;
+  }
+  const int64_t axis = Draw(-3, 2);
+  const bool per_axis = Chance(60);
+  const Shape scales = per_axis ? Shape{shape[static_cast<size_t>((axis + 3) % 3)]} : Shape{};
+  onnx::NodeProto* node =
+      maker.Node(op, {bytes, Scales(maker, scales)}, ElementType::kFloat, shape);
+  if (per_axis) AddInt(node, "axis", axis);
+}
+
 void AddDynamicQuantize(GraphMaker& maker, const std::string& op) {
   const Value x = maker.Fresh(ElementType::kFloat, GraphMaker::RandomShape(1, 3));
   onnx::NodeProto* node = maker.Node(op, {x}, ElementType::kUint8, x.shape);
@@ -163,6 +191,8 @@ std::vector<NamedRecipe> QuantizedRecipes() {
           {"DequantizeLinear", AddQuantize},
           {"DequantizeLinear", AddBlocked},
           {"DequantizeLinear", AddDequantizedMatMul},
+          {"DequantizeLinear", AddFloat8},
+          {"Cast", AddFloat8},
           {"DynamicQuantizeLinear", AddDynamicQuantize},
           {"MatMulInteger", AddMatMulInteger},
           {"QLinearMatMul", AddQLinearMatMul},

@@ -172,6 +172,62 @@ TEST(Expand, GivesFourBitWeightsAByteEach) {
   EXPECT_TRUE(Split(builder.Serialize()).has_value());
 }
 
+struct Float8Case {
+  int type = 0;
+  std::string bytes;
+  std::vector<uint16_t> halves;
+};
+
+// One, the greatest, the least, minus zero or no number, and no number.
+TEST(Expand, GivesEightBitFloatsTheSameValuesAsFloat16) {
+  const std::vector<Float8Case> cases = {
+      {17, "\x38\xFE\x01\x80\x7F", {0x3C00, 0xDF00, 0x1800, 0x8000, 0x7E00}},
+      {18, "\x40\xFF\x01\x80\x09", {0x3C00, 0xDB80, 0x1400, 0x7E00, 0x2080}},
+      {19, "\x3C\xFB\x01\x80\x7F", {0x3C00, 0xFB00, 0x0100, 0x8000, 0x7E00}},
+      {19, "\x7C\xFC\x03\x02\x7D", {0x7C00, 0xFC00, 0x0300, 0x0200, 0x7E00}},
+      {20, "\x40\xFF\x01\x80\x05", {0x3C00, 0xFB00, 0x0080, 0x7E00, 0x0280}},
+  };
+  for (const Float8Case& c : cases) {
+    ModelBuilder builder(19);
+    builder.Output("y", {5});
+    ::onnx::TensorProto* tensor = builder.get()->add_initializer();
+    tensor->set_name("w");
+    tensor->set_data_type(c.type);
+    tensor->add_dims(5);
+    tensor->set_raw_data(std::string(c.bytes.data(), 5));
+    AddInt(builder.Node("Cast", {"w"}, {"y"}), "to", kFloat);
+    Expanded expanded(builder);
+    Bytes wanted;
+    for (const uint16_t half : c.halves) {
+      wanted.push_back(static_cast<uint8_t>(half));
+      wanted.push_back(static_cast<uint8_t>(half >> 8));
+    }
+    EXPECT_THAT(expanded.ConstantInput("Cast", 0), ElementsAreArray(wanted)) << c.type;
+    EXPECT_TRUE(Split(builder.Serialize()).has_value());
+  }
+}
+
+TEST(Expand, ScalesEightBitFloatsAlongTheirAxis) {
+  ModelBuilder builder(19);
+  builder.Output("y", {2, 3});
+  for (const char* name : {"w", "zero"}) {
+    ::onnx::TensorProto* tensor = builder.get()->add_initializer();
+    tensor->set_name(name);
+    tensor->set_data_type(17);
+    if (name[0] == 'w') tensor->add_dims(2);
+    tensor->add_dims(name[0] == 'w' ? 3 : 2);
+    tensor->set_raw_data(std::string(name[0] == 'w' ? 6 : 2, '\0'));
+  }
+  builder.Floats("scale", {2}, {1, 2});
+  ::onnx::NodeProto* node = builder.Node("DequantizeLinear", {"w", "scale", "zero"}, {"y"});
+  AddInt(node, "axis", -2);
+  EXPECT_THAT(Expanded(builder).Operators(), ElementsAre("Reshape", "CastLike", "Mul"));
+  EXPECT_TRUE(Split(builder.Serialize()).has_value());
+  builder.get()->mutable_initializer(1)->set_raw_data(std::string("\0\x38", 2));
+  EXPECT_EQ(Expanded(builder).count, 0u);  // a zero point that isn't zero
+  EXPECT_FALSE(Split(builder.Serialize()).has_value());
+}
+
 TEST(Expand, TransposesTheWeightOfMatMulNBits) {
   ModelBuilder builder(17);
   ImportContributed(builder);

@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include "client/decompose/expand/narrow.h"
 #include "client/decompose/expand/rules.h"
 #include "client/decompose/onnx/tensor_data.h"
 
@@ -157,11 +158,16 @@ Bytes MiddleZeros(const BlockedWeight& weight) {
 
 }  // namespace
 
+ValueId UnpackedNibbles(Composer& composer, size_t index) {
+  const onnx::Tensor* tensor = composer.Constant(index);
+  return IsFourBits(tensor) ? Unpacked(composer, *tensor) : 0;
+}
+
 // Of ai.onnx: what has bytes already needs nothing.
 bool ExpandDequantizeLinear(Composer& composer) {
   constexpr std::array<std::string_view, 2> kNames = {"axis", "block_size"};
   const onnx::Tensor* x = composer.Constant(0);
-  if (!IsFourBits(x)) return false;
+  if (!IsFourBits(x)) return ExpandDequantizedFloat8(composer);
   const ValueId elements = Unpacked(composer, *x);
   ValueId zero_point = composer.Input(2);
   if (IsFourBits(composer.Constant(2))) zero_point = Unpacked(composer, *composer.Constant(2));

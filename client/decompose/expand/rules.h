@@ -35,8 +35,10 @@ bool ExpandQLinearLeakyRelu(Composer& composer);
 bool ExpandQLinearMul(Composer& composer);
 bool ExpandQLinearSigmoid(Composer& composer);
 
-// Of weights of four bits: nibbles.cpp.
+// Of weights of four bits, and of eight-bit floats: nibbles.cpp, float8.cpp.
+bool ExpandCast(Composer& composer);
 bool ExpandDequantizeLinear(Composer& composer);
+bool ExpandDequantizedFloat8(Composer& composer);
 bool ExpandMatMulNBits(Composer& composer);
 
 }  // namespace ephemeralml::decompose

@@ -1,0 +1,14 @@
+#pragma once
+// Constants of types that the engine hasn't, as constants of types that it has. Part of Expand.
+
+#include "client/decompose/expand/composer.h"
+
+namespace ephemeralml::decompose {
+
+/// An input that is a constant of four-bit elements, with a byte each; 0 if it is none.
+ValueId UnpackedNibbles(Composer& composer, size_t index);
+/// An input that is a constant of eight-bit floats, as float16, which holds all their values; 0 if
+/// it is none.
+ValueId WidenedFloat8(Composer& composer, size_t index);
+
+}  // namespace ephemeralml::decompose
