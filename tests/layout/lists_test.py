@@ -43,7 +43,9 @@ class Lists(unittest.TestCase):
 
     def test_operators_sees_a_new_one_another_version_and_other_types(self):
         (self.root / "common/operators").mkdir()
-        (self.root / "client/decompose").mkdir()
+        (self.root / "client/decompose/expand").mkdir(parents=True)
+        expanded = '{{"", "Swish"}, 1, ExpandSwish},'
+        self.write("client/decompose/expand/expand.cpp", expanded)
         self.write("common/operators/operators.h", "kNewestOpset = 21;")
         row = 'OPERATOR("", "Relu", 6, kNewestOpset, MakeRelu)\n'
         rule = '{"Relu", kSigned, 1, Gives::kAsFirst}'
@@ -52,12 +54,16 @@ class Lists(unittest.TestCase):
         self.assertEqual(self.run_script("list-operators", "--check")[0], 1)
         self.assertEqual(self.run_script("list-operators")[0], 0)
         self.assertIn("| Relu | 6-21 | floats, signed integers |", (self.root / "docs/operators.md").read_text())
+        self.assertIn("express it: Swish.", (self.root / "docs/operators.md").read_text())
         for path, text, status in (("common/operators/operators.inc", row, 0),
                                    ("common/operators/operators.inc", row.replace("6", "1"), 1),
                                    ("common/operators/operators.inc", row + row.replace("Relu", "Tan"), 1)):
             self.write(path, text)
             self.assertEqual(self.run_script("list-operators", "--check")[0], status, text)
         self.write("common/operators/operators.inc", row)
+        self.write("client/decompose/expand/expand.cpp", expanded.replace("Swish", "Mish"))
+        self.assertEqual(self.run_script("list-operators", "--check")[0], 1)
+        self.write("client/decompose/expand/expand.cpp", expanded)
         self.write("client/decompose/check_types.cpp", rule.replace("kSigned", "kFloats"))
         self.assertEqual(self.run_script("list-operators", "--check")[0], 1)
 
