@@ -25,10 +25,8 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kPageBytes = 4096;
-
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24
-#endif
+// MADV_DONTNEED_LOCKED of Linux 5.18, which Debian 12's headers lack.
+constexpr int kDropLockedPages = 24;
 
 constexpr size_t RoundUp(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -155,7 +153,7 @@ void Arena::GiveBackFreePages() {
     const size_t begin = (offset + kPageBytes - 1) / kPageBytes * kPageBytes;
     const size_t end = std::min(offset + size, touched_end_) / kPageBytes * kPageBytes;
     if (begin < end) {
-      (void)madvise(base_ + begin, end - begin, locked_ ? MADV_DONTNEED_LOCKED : MADV_DONTNEED);
+      (void)madvise(base_ + begin, end - begin, locked_ ? kDropLockedPages : MADV_DONTNEED);
     }
   }
   const auto last = free_.empty() ? free_.end() : std::prev(free_.end());
