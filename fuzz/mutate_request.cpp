@@ -156,9 +156,9 @@ class Mutation {
       dims.RemoveLast();
     } else if (way < 110) {
       std::reverse(dims.begin(), dims.end());
-    } else if (way < 120 && dims.size() > 1) {
+    } else if (way < 150 && dims.size() > 1) {
       // Nothing, many times: what counts its rows never ends.
-      dims[static_cast<int>(source_.Below(dims.size()))] = int64_t{1} << 36;
+      dims[static_cast<int>(source_.Below(dims.size()))] = int64_t{1} << 40;
       dims[static_cast<int>(source_.Below(dims.size()))] = 0;
     } else {
       dims[static_cast<int>(source_.Below(dims.size()))] = extent;

@@ -1,5 +1,6 @@
 // Runs a fuzz target without libFuzzer: every file of a corpus, each also cut short and with bits
-// flipped, from a fixed seed. What a fuzzer once found stays found, with any compiler.
+// flipped, from a fixed seed, and changed as the target's own mutator does, if it has one. What a
+// fuzzer once found stays found, with any compiler.
 
 #include <algorithm>
 #include <cstdint>
@@ -11,12 +12,16 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+extern "C" [[gnu::weak]] size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most,
+                                                        unsigned seed);
 
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr int kVariants = 200;
+constexpr int kMutations = 60;
+constexpr size_t kMostMutated = 64 * 1024;
 constexpr uint32_t kSeed = 1;
 
 std::vector<fs::path> SortedFiles(const fs::path& folder) {
@@ -43,6 +48,22 @@ void RunVariants(const std::vector<uint8_t>& original, std::mt19937& random) {
   }
 }
 
+// One to four changes of the original.
+void RunMutations(const std::vector<uint8_t>& original, std::mt19937& random) {
+  if (&LLVMFuzzerCustomMutator == nullptr) return;
+  std::vector<uint8_t> mutated(kMostMutated);
+  for (int i = 0; i < kMutations; ++i) {
+    size_t size = original.size();
+    if (size > mutated.size()) return;
+    std::copy(original.begin(), original.end(), mutated.begin());
+    for (int changes = i % 4; changes >= 0; --changes) {
+      size = LLVMFuzzerCustomMutator(mutated.data(), size, mutated.size(),
+                                     static_cast<unsigned>(random()));
+    }
+    Run({mutated.begin(), mutated.begin() + static_cast<std::ptrdiff_t>(size)});
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -58,6 +79,7 @@ int main(int argc, char** argv) {
     const std::vector<uint8_t> input{std::istreambuf_iterator<char>(file), {}};
     Run(input);
     RunVariants(input, random);
+    RunMutations(input, random);
     ++count;
   }
   std::printf("%zu files, seed %u\n", count, kSeed);

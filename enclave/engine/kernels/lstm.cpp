@@ -312,6 +312,8 @@ class Lstm final : public Kernel {
   }
 
   static Result<std::vector<int64_t>> ReadLengths(KernelContext& context, const LstmShape& s) {
+    // Refuses what memory can't hold: an empty input's batch may be of any size.
+    TRY_OK(context.Scratch(static_cast<size_t>(s.batch) * sizeof(int64_t)));
     std::vector<int64_t> lengths(static_cast<size_t>(s.batch), s.steps);
     if (!context.HasInput(kSequenceLengths)) return lengths;
     if (context.InputShape(kSequenceLengths) != Shape{s.batch}) {

@@ -198,6 +198,8 @@ class Recurrent final : public Kernel {
 
   Done Run(KernelContext& context) const override {
     TRY(const RecurrentShape s, ReadShape(context));
+    // Refuses what memory can't hold: an empty input's batch may be of any size.
+    TRY_OK(context.Scratch(static_cast<size_t>(s.batch) * sizeof(int64_t)));
     std::vector<int64_t> lengths(static_cast<size_t>(s.batch), s.steps);
     if (context.HasInput(kSequenceLengths)) {
       TRY(lengths, ReadIndexTensor(context, kSequenceLengths));

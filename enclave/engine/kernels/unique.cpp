@@ -102,6 +102,8 @@ class Unique final : public Kernel {
       TRY(slices.inner, CountBetween(shape, axis + 1, shape.size()));
       slices.count = static_cast<size_t>(shape[axis]);
     }
+    // Refuses what memory can't hold: an empty input's axis may be of any length.
+    TRY_OK(context.Scratch(slices.count * sizeof(int64_t)));
     const Groups groups = Group(slices, sorted_);
     const size_t kept = groups.first.size();
     shape[axis] = static_cast<int64_t>(kept);
