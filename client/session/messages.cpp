@@ -82,7 +82,7 @@ void EncodeValue(const tensors::NamedTensor& value, wire::Tensor& message) {
   message.set_kind(static_cast<wire::Kind>(value.kind));
   message.set_type(static_cast<wire::DataType>(value.type));
   message.mutable_dims()->Add(value.shape.begin(), value.shape.end());
-  message.set_data(std::string(AsText(value.data.Reveal())));
+  message.mutable_data()->assign(AsText(value.data.Reveal()));
   for (const tensors::NamedTensor& element : value.elements) {
     EncodeValue(element, *message.add_elements());
   }

@@ -238,9 +238,10 @@ Done Channel::SendMessage(ByteSpan message, net::Deadline deadline) {
          {std::pair(size_t{0}, ByteSpan(header)), std::pair(header.size(), message)}) {
       const size_t begin = std::max(sent, offset);
       const size_t end = std::min(sent + count, offset + part.size());
-      if (begin < end)
-        std::ranges::copy(part.subspan(begin - offset, end - begin),
-                          record.Fill().begin() + static_cast<std::ptrdiff_t>(begin - sent));
+      if (begin < end) {
+        std::copy_n(part.data() + (begin - offset), end - begin,
+                    record.Fill().data() + (begin - sent));
+      }
     }
     TRY_OK(state_->Write(record.Fill().first(count), deadline));
     sent += count;

@@ -131,10 +131,9 @@ Result<OpenPanel> PanelStream::OpenRowMajor() const {
     TRY(const OpenPanel panel, Open(i));
     const size_t piece = static_cast<size_t>(panel.end() - panel.begin()) * width;
     for (size_t row = 0; row < rows; ++row) {
-      std::ranges::copy(panel.bytes().subspan(row * piece, piece),
-                        whole.Fill()
-                            .subspan(row * row_bytes + static_cast<size_t>(panel.begin()) * width)
-                            .begin());
+      const size_t at = row * row_bytes + static_cast<size_t>(panel.begin()) * width;
+      std::copy_n(panel.bytes().subspan(row * piece, piece).data(), piece,
+                  whole.Fill().subspan(at, piece).data());
     }
   }
   return whole;
@@ -164,7 +163,7 @@ Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_
     } else {
       TRY(OpenPanel edge, NewPanel(chunk_bytes, 0, 0));
       TRY_OK(OpenChunk(*model_, chunk, edge.Fill(), *ledger_));
-      std::ranges::copy(edge.bytes().subspan(skip, wanted), target.begin());
+      std::copy_n(edge.bytes().subspan(skip, wanted).data(), wanted, target.data());
     }
     at += wanted;
   }

@@ -37,7 +37,7 @@ Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources) 
     TRY(Tensor copy, Tensor::Create(*resources.arena, weight.type, weight.shape));
     TRY(const weights::PanelStream stream, StreamOf(weight, resources));
     TRY(const weights::OpenPanel opened, stream.OpenRowMajor());
-    std::ranges::copy(opened.bytes(), copy.MutableBytes().begin());
+    std::copy_n(opened.bytes().data(), opened.bytes().size(), copy.MutableBytes().data());
     return copy;
   }
   return Tensor::CopyOf(*resources.arena, *input.constant);

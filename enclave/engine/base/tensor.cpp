@@ -77,7 +77,7 @@ Result<Tensor> Tensor::CopyOf(Arena& arena, const TensorView& view) {
   }
   TRY(Tensor copy, Create(arena, view.type, view.shape));
   CHECK(copy.byte_count_ == view.bytes.size());
-  std::ranges::copy(view.bytes, copy.MutableBytes().begin());
+  std::copy_n(view.bytes.data(), view.bytes.size(), copy.MutableBytes().data());
   return copy;
 }
 

@@ -69,8 +69,8 @@ class Gather final : public Kernel {
         outer * indices.size(), 16 * 1024 / slice + 1, [&](size_t begin, size_t end) {
           for (size_t i = begin; i < end; ++i) {
             const size_t row = i / indices.size() * extent + indices[i % indices.size()];
-            std::ranges::copy(data.bytes.subspan(row * slice, slice),
-                              target.subspan(i * slice).begin());
+            std::copy_n(data.bytes.subspan(row * slice, slice).data(), slice,
+                        target.subspan(i * slice, slice).data());
           }
         });
   }
@@ -96,8 +96,8 @@ class Gather final : public Kernel {
                           static_cast<int64_t>(indices[order[next - 1]] + 1)));
         for (; begin < next; ++begin) {
           const size_t row = indices[order[begin]] - first;
-          std::ranges::copy(open.bytes().subspan(row * row_bytes, row_bytes),
-                            target.subspan(order[begin] * row_bytes).begin());
+          std::copy_n(open.bytes().subspan(row * row_bytes, row_bytes).data(), row_bytes,
+                      target.subspan(order[begin] * row_bytes, row_bytes).data());
         }
       }
       return {};

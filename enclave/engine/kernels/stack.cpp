@@ -47,7 +47,7 @@ Result<Tensor> SliceAlong(KernelContext& context, const TensorView& tensor, size
   const size_t row = static_cast<size_t>(tensor.shape[axis]) * inner * width;
   for (size_t i = 0; i < outer; ++i) {
     const size_t from = i * row + static_cast<size_t>(first) * inner * width;
-    std::ranges::copy(tensor.bytes.subspan(from, run), target.subspan(i * run).begin());
+    std::copy_n(tensor.bytes.subspan(from, run).data(), run, target.subspan(i * run, run).data());
   }
   return slice;
 }
@@ -70,7 +70,8 @@ Result<Tensor> JoinAlong(KernelContext& context, const std::vector<Tensor>& part
     const ByteSpan bytes = part.View().bytes;
     const size_t run = bytes.size() / outer;
     for (size_t i = 0; i < outer && run > 0; ++i) {
-      std::ranges::copy(bytes.subspan(i * run, run), target.subspan(i * row + offset).begin());
+      std::copy_n(bytes.subspan(i * run, run).data(), run,
+                  target.subspan(i * row + offset, run).data());
     }
     offset += run;
   }
