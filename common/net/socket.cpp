@@ -118,6 +118,12 @@ Result<UniqueFd> Listen(const Address& address) {
 
 int FamilyOf(const ResolvedAddress& address) { return AsSocketAddress(address)->sa_family; }
 
+UniqueFd Accept(int listener) {
+  UniqueFd client(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (client.IsOpen()) SendSmallWritesAtOnce(client.Get());
+  return client;
+}
+
 Result<uint32_t> BoundPort(int listener) {
   sockaddr_storage storage = {};
   socklen_t size = sizeof storage;

@@ -33,6 +33,9 @@ Result<UniqueFd> Connect(const ResolvedAddress& address, Deadline deadline);
 /// Listens; port 0 takes a free one. Errors: kIo `listen_failed`.
 Result<UniqueFd> Listen(const Address& address);
 
+/// Takes a client that waits; closed if none does. The socket is as Connect's.
+UniqueFd Accept(int listener);
+
 /// The port of a listening socket.
 Result<uint32_t> BoundPort(int listener);
 

@@ -1,6 +1,8 @@
 #include "common/net/socket.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -16,7 +18,7 @@ class LoopbackPair : public testing::Test {
     const Address address{"127.0.0.1", BoundPort(listener_.Get()).value()};
     near_ = Connect(Resolve(address).value(), After(2000)).value();
     ASSERT_TRUE(WaitReadable(listener_.Get(), After(2000)));
-    far_ = UniqueFd(accept4(listener_.Get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    far_ = Accept(listener_.Get());
     ASSERT_TRUE(far_.IsOpen());
   }
 
@@ -53,6 +55,15 @@ TEST_F(LoopbackPair, ReportsAPeerThatIsGone) {
   for (int i = 0; i < 100 && sent; ++i) sent = SendAll(near_.Get(), bytes, After(2000));
   ASSERT_FALSE(sent);
   EXPECT_EQ(sent.error().reason, "connection_lost");
+}
+
+TEST_F(LoopbackPair, NeitherEndKeepsSmallWritesBack) {
+  for (const UniqueFd* end : {&near_, &far_}) {
+    int on = 0;
+    socklen_t size = sizeof on;
+    ASSERT_EQ(getsockopt(end->Get(), IPPROTO_TCP, TCP_NODELAY, &on, &size), 0);
+    EXPECT_EQ(on, 1);
+  }
 }
 
 TEST(Connect, SaysThatNobodyListens) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/base/file.h"
+#include "common/net/socket.h"
 
 namespace ephemeralml::serve {
 
@@ -35,7 +36,7 @@ void Counters::NoteEnd(int status) {
 }
 
 void AnswerWithCounters(int listener, const Counters& counters) {
-  const UniqueFd peer(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  const UniqueFd peer = net::Accept(listener);
   if (!peer.IsOpen()) return;
   const std::string text = counters.ToText();
   const ssize_t ignored = send(peer.Get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -263,7 +263,7 @@ Done Supervisor::Reap() {
 }
 
 void Supervisor::Accept() {
-  UniqueFd connection(accept4(listener_.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  UniqueFd connection = net::Accept(listener_.Get());
   if (connection.IsOpen() && !waiting_.Join(std::move(connection))) {
     log::Info("client_told_to_come_back", {{"sessions", Sessions()}});
   }
