@@ -158,6 +158,13 @@ TEST(PanelStream, RefusesChunksThatAreSwappedOrMissing) {
   fixture.ExpectAllWiped();
 }
 
+// Of memory that was given back, which AddressSanitizer forbids to read.
+[[gnu::no_sanitize_address]] int64_t CountZeros(ByteSpan bytes) {
+  int64_t count = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) count += bytes.data()[i] == 0 ? 1 : 0;
+  return count;
+}
+
 TEST(PanelStream, WipesAPanelWhenItGoes) {
   Fixture fixture({4, 1000}, PanelLayout::kRows, 2);
   ByteSpan place;
@@ -168,7 +175,7 @@ TEST(PanelStream, WipesAPanelWhenItGoes) {
     ASSERT_NE(std::ranges::count(place, 0), 2000);
   }
   // The arena's pages stay mapped.
-  EXPECT_EQ(std::ranges::count(place, 0), 2000);
+  EXPECT_EQ(CountZeros(place), 2000);
 }
 
 TEST(PanelStream, CountsWhatIsOpenEdgesOfChunksIncluded) {

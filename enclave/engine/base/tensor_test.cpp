@@ -37,6 +37,13 @@ class TensorTest : public ::testing::Test {
   std::unique_ptr<Arena> arena_ = *Arena::Create(1 << 20);
 };
 
+// Of memory that was given back, which AddressSanitizer forbids to read.
+[[gnu::no_sanitize_address]] int64_t CountZeros(ByteSpan bytes) {
+  int64_t count = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) count += bytes.data()[i] == 0 ? 1 : 0;
+  return count;
+}
+
 TEST_F(TensorTest, IsZeroedAndWipedWithItsLastOwner) {
   ByteSpan place;
   {
@@ -50,7 +57,7 @@ TEST_F(TensorTest, IsZeroedAndWipedWithItsLastOwner) {
     EXPECT_EQ(other.shape(), (Shape{2, 2}));
   }
   EXPECT_EQ(arena_->bytes_in_use(), 0u);
-  EXPECT_EQ(std::ranges::count(place, 0), 16);
+  EXPECT_EQ(CountZeros(place), 16);
 }
 
 TEST_F(TensorTest, MayBeEmpty) {
