@@ -16,8 +16,9 @@ constexpr size_t kLargestEvidenceBytes = 16 * 1024;  // AWS: a document has at m
 Result<Presented> AskForEvidence(const SessionSettings& settings) {
   const net::Deadline deadline = net::After(settings.setup_timeout_ms);
   TRY_OK(channel::Initialize());
-  TRY(UniqueFd tunnel, OpenTunnel(settings.host, settings.enclave_name, deadline));
-  TRY(channel::Channel channel, channel::Channel::Connect(std::move(tunnel), deadline));
+  TRY(TunnelRequest tunnel, TunnelRequest::Send(settings.host, settings.enclave_name, deadline));
+  TRY(channel::Channel channel,
+      channel::Channel::Connect([&] { return tunnel.Await(deadline); }, deadline));
   channel::Nonce nonce;
   crypto::FillRandom(nonce);
   TRY_OK(channel.SendRaw(nonce, deadline));

@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <future>
 #include <span>
@@ -66,29 +67,37 @@ Done RequireLeaf(X509* certificate, const std::string& place) {
   return {};
 }
 
-// Certificates from `first` on, each with the one before it.
-void FindSignatures(std::span<const CertificatePointer> chain, size_t first, size_t end) {
-  for (size_t i = first; i < end; ++i) (void)chain[i]->IsSignedBy(*chain[i - 1]);
+// Parses certificates and checks the signature of each but the first by the one before it, so that
+// memory knows them. What fails is asked again where it is judged.
+void Recall(std::span<const ByteSpan> chain) {
+  CertificatePointer issuer;
+  for (const ByteSpan der : chain) {
+    const auto certificate = CertificateMemory::OfProcess().Parse(der);
+    if (!certificate || !HasP384Key((*certificate)->x509())) return;
+    if (issuer != nullptr) (void)(*certificate)->IsSignedBy(*issuer);
+    issuer = *certificate;
+  }
 }
 
-// Signatures take the time, and each is a question of its own. Those of the upper half are answered
-// by another thread; what held is remembered when the path is validated, what didn't is asked
-// again there. Without another thread nothing is lost but time.
-void FindSignaturesInHalves(std::span<const CertificatePointer> chain) {
-  const size_t middle = (chain.size() + 1) / 2;
-  bool is_known = true;
-  for (size_t i = 1; i < middle; ++i) {
-    is_known = is_known && chain[i]->IsKnownToBeSignedBy(*chain[i - 1]);
-  }
-  std::future<void> upper;
+// Keys and signatures take the time, and each is a question of its own: another thread answers
+// those of the upper half. Without another thread nothing is lost but time.
+void RecallInHalves(const std::vector<Bytes>& bundle, ByteSpan leaf) {
+  std::vector<ByteSpan> chain(bundle.begin(), bundle.end());
+  chain.push_back(leaf);
+  const CertificateMemory& memory = CertificateMemory::OfProcess();
+  const auto is_known = [&](ByteSpan der) { return memory.Knows(der); };
+  if (std::ranges::all_of(chain, is_known)) return;
+  const size_t middle = chain.size() / 2;
+  const std::span<const ByteSpan> upper = std::span(chain).first(middle + 1);
+  const std::span<const ByteSpan> lower = std::span(chain).subspan(middle);
+  if (std::ranges::all_of(upper, is_known)) return Recall(lower);
+  std::future<void> other;
   try {
-    if (!is_known) {
-      upper = std::async(std::launch::async, [&] { FindSignatures(chain, 1, middle); });
-    }
+    other = std::async(std::launch::async, [&] { Recall(upper); });
   } catch (const std::system_error&) {
-    FindSignatures(chain, 1, middle);
+    Recall(upper);
   }
-  FindSignatures(chain, middle, chain.size());
+  Recall(lower);
 }
 
 Error ChainError(int code, const std::string& place, Time now) {
@@ -140,6 +149,7 @@ Done RequireRoot(ByteSpan certificate, const TrustRoot& root) {
 
 Done VerifyChain(const std::vector<Bytes>& bundle, ByteSpan leaf, Time now) {
   CHECK(!bundle.empty());
+  RecallInHalves(bundle, leaf);
   CertificateMemory& memory = CertificateMemory::OfProcess();
   const size_t size = bundle.size() + 1;
   std::vector<CertificatePointer> chain;
@@ -155,7 +165,6 @@ Done VerifyChain(const std::vector<Bytes>& bundle, ByteSpan leaf, Time now) {
   TRY_OK(RequireKey(certificate->x509(), place));
   TRY_OK(RequireLeaf(certificate->x509(), place));
   chain.push_back(std::move(certificate));
-  FindSignaturesInHalves(chain);
   const auto failure = ValidatePath(chain, now);
   if (failure.has_value()) {
     return ChainError(failure->code, PlaceInChain(failure->index, size), now);

@@ -32,13 +32,11 @@ Result<CertificatePointer> ParsedCertificate::Parse(ByteSpan der) {
   return parsed;
 }
 
-bool ParsedCertificate::IsKnownToBeSignedBy(const ParsedCertificate& issuer) const {
-  const std::lock_guard lock(mutex_);
-  return !signed_by_.empty() && signed_by_ == issuer.der_;
-}
-
 bool ParsedCertificate::IsSignedBy(const ParsedCertificate& issuer) const {
-  if (IsKnownToBeSignedBy(issuer)) return true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!signed_by_.empty() && signed_by_ == issuer.der_) return true;
+  }
   ++signatures_checked;
   EVP_PKEY* const key = X509_get0_pubkey(issuer.x509());
   const bool holds = key != nullptr && X509_verify(x509(), key) == 1;
@@ -78,6 +76,12 @@ Result<CertificatePointer> CertificateMemory::Parse(ByteSpan der) {
     entries_.erase(oldest);
   }
   return certificate;
+}
+
+bool CertificateMemory::Knows(ByteSpan der) const {
+  const Bytes key(der.begin(), der.end());
+  const std::lock_guard lock(mutex_);
+  return entries_.contains(key);
 }
 
 void CertificateMemory::Forget(const CertificatePointer& certificate) {

@@ -29,9 +29,6 @@ class ParsedCertificate {
   /// caller to ask, every time.
   bool IsSignedBy(const ParsedCertificate& issuer) const;
 
-  /// True if that was found before.
-  bool IsKnownToBeSignedBy(const ParsedCertificate& issuer) const;
-
   /// How many signatures on certificates this process has checked, rather than remembered.
   static uint64_t SignaturesChecked();
 
@@ -54,6 +51,7 @@ class CertificateMemory {
 
   /// Errors: as ParsedCertificate::Parse.
   Result<CertificatePointer> Parse(ByteSpan der);
+  bool Knows(ByteSpan der) const;
   /// Drops what needn't be kept: a certificate that has expired.
   void Forget(const CertificatePointer& certificate);
   void ForgetAll();

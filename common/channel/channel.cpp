@@ -115,18 +115,28 @@ struct Channel::State {
     }
   }
 
-  Done Handshake(UniqueFd peer, SSL_CTX* context, net::Deadline deadline) {
-    socket = std::move(peer);
-    link.fd = socket.Get();
+  Done Prepare(SSL_CTX* context) {
     connection.reset(SSL_new(context));
     BIO* wire = tls::MakeSocketBio(&link);
     if (connection == nullptr || wire == nullptr) return tls::LibraryError();
     SSL_set_bio(connection.get(), wire, wire);
     SSL_set_msg_callback(connection.get(), &CountKeyUpdates);
     SSL_set_msg_callback_arg(connection.get(), this);
-    const bool server = is_server;
-    TRY_OK(Finish([server](SSL* ssl) { return server ? SSL_accept(ssl) : SSL_connect(ssl); },
-                  deadline));
+    if (is_server) {
+      SSL_set_accept_state(connection.get());
+      return {};
+    }
+    SSL_set_connect_state(connection.get());
+    // Makes the first message and finds that it can't be sent yet.
+    const int result = SSL_do_handshake(connection.get());
+    if (SSL_get_error(connection.get(), result) != SSL_ERROR_WANT_WRITE) return tls::LibraryError();
+    return {};
+  }
+
+  Done Handshake(UniqueFd peer, net::Deadline deadline) {
+    socket = std::move(peer);
+    link.fd = socket.Get();
+    TRY_OK(Finish([](SSL* ssl) { return SSL_do_handshake(ssl); }, deadline));
     const X509* certificate = is_server ? SSL_get_certificate(connection.get())
                                         : SSL_get0_peer_certificate(connection.get());
     if (certificate == nullptr) return Broken();
@@ -193,15 +203,23 @@ Result<Channel> Channel::Accept(UniqueFd socket, const ServerIdentity& identity,
                                 net::Deadline deadline) {
   auto state = std::make_unique<State>();
   state->is_server = true;
-  TRY_OK(state->Handshake(std::move(socket), identity.state_->identity.context.get(), deadline));
+  TRY_OK(state->Prepare(identity.state_->identity.context.get()));
+  TRY_OK(state->Handshake(std::move(socket), deadline));
+  return Channel(std::move(state));
+}
+
+Result<Channel> Channel::Connect(const std::function<Result<UniqueFd>()>& reach,
+                                 net::Deadline deadline) {
+  auto state = std::make_unique<State>();
+  TRY(SSL_CTX * context, tls::ClientContext());
+  TRY_OK(state->Prepare(context));
+  TRY(UniqueFd socket, reach());
+  TRY_OK(state->Handshake(std::move(socket), deadline));
   return Channel(std::move(state));
 }
 
 Result<Channel> Channel::Connect(UniqueFd socket, net::Deadline deadline) {
-  auto state = std::make_unique<State>();
-  TRY(SSL_CTX * context, tls::ClientContext());
-  TRY_OK(state->Handshake(std::move(socket), context, deadline));
-  return Channel(std::move(state));
+  return Connect([&]() -> Result<UniqueFd> { return std::move(socket); }, deadline);
 }
 
 void Channel::GoOnOver(UniqueFd socket) {

@@ -4,6 +4,7 @@
 // itself proves nothing about the other end; binding.h and client/verify do.
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -55,6 +56,10 @@ class Channel {
                                 net::Deadline deadline);
   /// The client's end; takes any certificate: the caller must bind it to evidence.
   static Result<Channel> Connect(UniqueFd socket, net::Deadline deadline);
+  /// The same over the socket that `reach` gives; the client's first message is made before it is
+  /// asked, while a host opens the tunnel, say. Errors too: those of `reach`.
+  static Result<Channel> Connect(const std::function<Result<UniqueFd>()>& reach,
+                                 net::Deadline deadline);
   Channel(Channel&&) noexcept;
   Channel& operator=(Channel&&) noexcept;
   ~Channel();

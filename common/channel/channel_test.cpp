@@ -214,6 +214,12 @@ TEST(Channel, GivesSilentPeersUp) {
             "deadline_exceeded");
 }
 
+TEST(Channel, SaysWhyItsSocketCantBeReached) {
+  CHECK(Initialize());
+  const auto unreachable = [] { return Result<UniqueFd>(Error{Code::kBusy, "enclave_busy", ""}); };
+  EXPECT_EQ(Channel::Connect(unreachable, net::After(5000)).error().reason, "enclave_busy");
+}
+
 TEST(ServerIdentity, IsNewEveryTime) {
   EXPECT_NE(ServerIdentity::Create()->PublicKey(), ServerIdentity::Create()->PublicKey());
 }

@@ -35,7 +35,7 @@ int Write(BIO* bio, const char* bytes, size_t size, size_t* done) {
   BIO_clear_retry_flags(bio);
   ssize_t count = -1;
   errno = EAGAIN;
-  if (!IsLate(link)) {
+  if (link.fd >= 0 && !IsLate(link)) {
     do {
       count = send(link.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (count < 0 && errno == EINTR);

@@ -10,7 +10,7 @@ namespace ephemeralml::channel::tls {
 
 /// What one connection's BIO works on; outlives the BIO.
 struct SocketLink {
-  int fd = -1;
+  int fd = -1;  ///< none yet: nothing can be written so far
   net::Deadline deadline;
   bool late = false;  ///< a call was refused because the deadline has passed
 };

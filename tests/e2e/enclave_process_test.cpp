@@ -167,7 +167,10 @@ TEST_F(EnclaveProcess, ReplacesAKilledFetcher) {
   const pid_t fetcher = system_.Fetcher();
   ASSERT_GT(fetcher, 0);
   ASSERT_EQ(kill(fetcher, SIGKILL), 0);
-  ASSERT_TRUE(Await([&] { return system_.Fetcher() > 0 && system_.Fetcher() != fetcher; }));
+  ASSERT_TRUE(Await([&] {
+    const pid_t now = system_.Fetcher();
+    return now > 0 && now != fetcher;
+  }));
   EXPECT_TRUE(Infer(served.session));
 }
 
