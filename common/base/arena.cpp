@@ -7,18 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "common/base/forbidden_memory.h"
 #include "common/base/secret_bytes.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define EPHEMERAL_ADDRESS_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define EPHEMERAL_ADDRESS_SANITIZER
-#endif
-#endif
-#ifdef EPHEMERAL_ADDRESS_SANITIZER
-#include <sanitizer/asan_interface.h>
-#endif
 
 namespace ephemeralml {
 namespace {
@@ -30,19 +20,12 @@ constexpr int kDropLockedPages = 24;
 
 constexpr size_t RoundUp(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
 
-// AddressSanitizer sees one mapping: without being told it would miss what runs from one block into
-// the next, and what uses a block that was given back.
-#ifdef EPHEMERAL_ADDRESS_SANITIZER
-constexpr size_t kForbiddenAfterBlock = 64;
-constexpr size_t ReservedFor(size_t limit_bytes) { return 4 * limit_bytes; }
-void Forbid(const void* memory, size_t size) { ASAN_POISON_MEMORY_REGION(memory, size); }
-void Permit(const void* memory, size_t size) { ASAN_UNPOISON_MEMORY_REGION(memory, size); }
-#else
-constexpr size_t kForbiddenAfterBlock = 0;
-constexpr size_t ReservedFor(size_t limit_bytes) { return limit_bytes; }
-void Forbid(const void* /*memory*/, size_t /*size*/) {}
-void Permit(const void* /*memory*/, size_t /*size*/) {}
-#endif
+// Without being told, AddressSanitizer would miss what runs from one block into the next, and what
+// uses a block that was given back.
+constexpr size_t kForbiddenAfterBlock = kSeesForbiddenMemory ? 64 : 0;
+constexpr size_t ReservedFor(size_t limit_bytes) {
+  return kSeesForbiddenMemory ? 4 * limit_bytes : limit_bytes;
+}
 
 }  // namespace
 

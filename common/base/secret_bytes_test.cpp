@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ephemeralml {
 namespace {
@@ -64,6 +66,32 @@ TEST(SecretBytes, WipesWhenAssignedOver) {
   if (kCanSearchOwnMemory) {
     EXPECT_FALSE(ProcessHolds(kInverted));
   }
+}
+
+TEST(SecretBytes, IsZeroAtBirthWhereAnotherWasBefore) {
+  for (const size_t size : {size_t{16}, size_t{5000}, size_t{1} << 20, size_t{5} << 20}) {
+    for (int round = 0; round < 20; ++round) {
+      SecretBytes secret(size - static_cast<size_t>(round % 3));
+      EXPECT_TRUE(std::ranges::all_of(secret.Reveal(), [](uint8_t byte) { return byte == 0; }));
+      std::ranges::fill(secret.Fill(), uint8_t{0x5a});
+    }
+  }
+}
+
+TEST(SecretBytes, KeepsLittleOfWhatIsGone) {
+  const auto resident = [] {
+    size_t total = 0;
+    size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> total >> pages;
+    return pages * 4096;
+  };
+  const size_t before = resident();
+  {
+    std::vector<SecretBytes> many;
+    for (int i = 0; i < 64; ++i) std::ranges::fill(many.emplace_back(1 << 20).Fill(), uint8_t{1});
+    EXPECT_GE(resident(), before + (size_t{48} << 20));
+  }
+  EXPECT_LE(resident(), before + (size_t{8} << 20));
 }
 
 TEST(SecretBytes, MovesLeaveNothingBehind) {

@@ -95,8 +95,12 @@ Done Attest(channel::Channel& channel, int control, net::Deadline deadline) {
 void ShareOneHeap() { (void)mallopt(M_ARENA_MAX, 1); }
 
 // Scratch space that libraries align leaves gaps, which the heap doesn't fill again: without this
-// it grows from request to request. What is given back was wiped when it was freed.
-void ReturnFreeMemory() { (void)malloc_trim(0); }
+// it grows from request to request. What is given back was wiped when it was freed. A few messages'
+// worth may stay, so that the next request needn't ask the kernel for each of its pages.
+void ReturnFreeMemory() {
+  constexpr size_t kMayStayFree = size_t{8} << 20;
+  if (mallinfo2().fordblks > kMayStayFree) (void)malloc_trim(0);
+}
 
 // What a session may have beside its arena: messages as they came and as they were read, what an
 // operator sorts or counts with, the libraries' scratch space.
