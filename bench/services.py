@@ -10,7 +10,7 @@ import numpy
 from cases import CASES, GENERATED, inputs_folder
 from live_activations import peak_live_bytes
 from onnx_file import Graph
-from runs import PROGRAMS
+from runs import PROGRAMS, ROOT
 
 RELAY_FLOATS = (150, 1024)  # 600 KiB each way
 MEBIBYTE = 1 << 20
@@ -76,6 +76,19 @@ def memory(measured):
         f"alive by shapes; {measured['before_request_bytes'] / MEBIBYTE:.1f} MiB before a request")
 
 
+def decomposed(measured):
+    rates = [measured["gigabytes"] / each for each in measured["seconds"]]
+    busy = statistics.median(measured["processor_seconds"])
+    return statistics.median(rates), (
+        f"{measured['gigabytes']:.2f} GB of weights beside the model, {busy:.1f} s of a processor; "
+        f"least {min(rates):.2f} GB/s")
+
+
+def decomposing_memory(measured):
+    return measured["peak_mib"] / measured["limit_mib"], (
+        f"{measured['peak_mib']:.0f} MiB; the bound is twice the largest tensor and 256 MiB")
+
+
 def memory_row(title, case):
     return Service(f"A worker's peak memory / its bound: {title}", "memory", case, 1.0, memory,
                    rounds=4)
@@ -98,6 +111,10 @@ SERVICES = {
     "memory_detection": memory_row("PP-OCR detection, 224 x 224", "ocr_detection"),
     "memory_detection_large": memory_row("PP-OCR detection, 960 x 960", "ocr_detection_large"),
     "memory_relay_large": memory_row("100 MB in, 100 MB out", "relay_large"),
+    "decompose": Service("Decomposing", "decompose", "floats", 0.5, decomposed, unit=" GB/s",
+                         larger_is_better=True),
+    "decompose_memory": Service("Decomposing: peak memory / its bound", "decompose", "floats", 1.0,
+                                decomposing_memory),
 }
 
 
@@ -136,7 +153,11 @@ class ServiceRunner:
     def figure(self, service):
         """The row's figure, what else it says, and all that was measured."""
         key = service.measurement, service.case
-        if key not in self.measured:
+        if key not in self.measured and service.measurement == "decompose":
+            self.measured[key] = self.runner.run(
+                ROOT / "bench" / "decompose", "--json", "--kind", service.case, "--rounds",
+                service.rounds, "--program", PROGRAMS.parent / "bin" / "ephemeralml")
+        elif key not in self.measured:
             model, inputs = model_and_inputs(service.case)
             measured = self.runner.run(PROGRAMS / "service_bench", service.measurement, model,
                                        "--inputs", inputs, "--rounds", service.rounds)
