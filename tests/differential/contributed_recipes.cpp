@@ -216,6 +216,35 @@ void AddMatMulNBits(GraphMaker& maker, const std::string& op) {
   AddInt(node, "block_size", block);
 }
 
+// In halves, of numbers whose sums halves hold exactly.
+void AddHalfMatMulNBits(GraphMaker& maker, const std::string& op) {
+  const int64_t inner = Draw(1, 40);
+  const int64_t columns = Draw(1, 5);
+  const int64_t blocks = (inner + 15) / 16;
+  const Shape a = {Draw(1, 3), inner};
+  const Numbers scale = {.least = 0.0625, .most = 0.0625, .constant = true};
+  const Value x = maker.Fresh(ElementType::kInt32, a, {-2, 2});
+  onnx::NodeProto* narrow = maker.Node("Cast", {x}, ElementType::kFloat16, a);
+  AddInt(narrow, "to", static_cast<int64_t>(ElementType::kFloat16));
+  std::vector<Value> inputs = {
+      {narrow->output(0), ElementType::kFloat16, a},
+      maker.Fresh(ElementType::kUint8, {columns, blocks, 8}, {0, 255, true}),
+      maker.Fresh(ElementType::kFloat16, {columns * blocks}, scale)};
+  if (Chance(40)) {
+    inputs.insert(inputs.end(), {kNone, kNone});
+    inputs.push_back(maker.Fresh(ElementType::kFloat16, {columns}, scale));
+  }
+  onnx::NodeProto* node =
+      maker.Node(op, inputs, ElementType::kFloat16, Shape{a[0], columns}, kDomain);
+  AddInt(node, "K", inner);
+  AddInt(node, "N", columns);
+  AddInt(node, "bits", 4);
+  AddInt(node, "block_size", 16);
+  const Value halves = {node->output(0), ElementType::kFloat16, Shape{a[0], columns}};
+  AddInt(maker.Node("Cast", {halves}, ElementType::kFloat, halves.shape), "to",
+         static_cast<int64_t>(ElementType::kFloat));
+}
+
 void AddBlockedGather(GraphMaker& maker, const std::string& op) {
   const int64_t bits = OneOf<int64_t>({4, 8});
   const int64_t block = OneOf<int64_t>({16, 32});
@@ -295,6 +324,7 @@ std::vector<NamedRecipe> ContributedRecipes() {
                                       {"MatMulIntegerToFloat", AddDynamicMatMul},
                                       {"QGemm", AddQGemm},
                                       {"MatMulNBits", AddMatMulNBits},
+                                      {"MatMulNBits", AddHalfMatMulNBits},
                                       {"GatherBlockQuantized", AddBlockedGather},
                                       {"FusedGemm", AddFusedGemm}};
   for (const char* op : {"Gelu", "BiasGelu", "FastGelu", "QuickGelu"}) {
