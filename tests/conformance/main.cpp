@@ -14,7 +14,7 @@ namespace {
 
 struct Options {
   std::filesystem::path data;
-  std::filesystem::path exclusions;
+  std::vector<std::filesystem::path> exclusions;
   std::string only;
   size_t shard = 0;
   size_t shards = 1;
@@ -23,7 +23,7 @@ struct Options {
 
 void AddOptions(CLI::App& app, Options& options) {
   app.add_option("--data", options.data, "Folder of test cases, searched deeply")->required();
-  app.add_option("--exclusions", options.exclusions, "List of CASE: REASON lines");
+  app.add_option("--exclusions", options.exclusions, "Lists of CASE: REASON lines");
   app.add_option("--only", options.only, "Run cases alone whose names hold this");
   app.add_option("--shard", options.shard, "Which part of the cases to run, from 0");
   app.add_option("--shards", options.shards, "How many parts there are");
@@ -33,9 +33,7 @@ void AddOptions(CLI::App& app, Options& options) {
 using Exclusions = std::map<std::string, std::string>;
 
 // "CASE: REASON" lines; "#" begins a comment.
-Result<Exclusions> ReadExclusions(const std::filesystem::path& path) {
-  Exclusions exclusions;
-  if (path.empty()) return exclusions;
+Done ReadExclusions(const std::filesystem::path& path, Exclusions& exclusions) {
   std::ifstream file(path);
   if (!file) return Error{Code::kIo, "file_unreadable", "can't read " + path.string()};
   for (std::string line; std::getline(file, line);) {
@@ -46,7 +44,7 @@ Result<Exclusions> ReadExclusions(const std::filesystem::path& path) {
       return Error{Code::kMalformed, "case_malformed", "not 'CASE: REASON', or twice: " + line};
     }
   }
-  return exclusions;
+  return {};
 }
 
 std::string GroupOf(const std::string& name) { return name.substr(0, name.find('/')); }
@@ -113,7 +111,8 @@ Result<size_t> Run(const Options& options) {
     return Error{Code::kNotFound, "file_not_found",
                  options.data.string() + " isn't there; scripts/install-dependencies --tests"};
   }
-  TRY(const Exclusions exclusions, ReadExclusions(options.exclusions));
+  Exclusions exclusions;
+  for (const auto& path : options.exclusions) TRY_OK(ReadExclusions(path, exclusions));
   const std::vector<std::string> names = FindCases(options.data);
   if (names.empty()) {
     return Error{Code::kNotFound, "file_not_found", "no case in " + options.data.string()};

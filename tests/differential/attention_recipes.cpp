@@ -264,6 +264,72 @@ void AddGrouped(GraphMaker& maker, const std::string& op) {
   if (Chance(20)) AddInt(node, "smooth_softmax", 1);
 }
 
+// Projections of quantized numbers. What is added to hidden scores is small, as above.
+void AddQuantizedAttention(GraphMaker& maker, const std::string& op) {
+  Sizes s;
+  s.group = 1;
+  s.queries = s.added;
+  const int64_t hidden = s.heads() * s.columns;
+  const Numbers scale = {.least = 0.01, .most = 0.05, .constant = true};
+  const Numbers bytes = {.least = 0, .most = 120};
+  const Numbers zero = {.least = 0, .most = 9, .constant = true};
+  const int64_t inner = Draw(1, 6);
+  std::vector<Value> inputs = {
+      maker.Fresh(ElementType::kUint8, {s.batch, s.added, inner}, bytes),
+      maker.Fresh(ElementType::kUint8, {inner, 3 * hidden}, {0, 120, true}),
+      Floats(maker, {3 * hidden}),
+      maker.Fresh(ElementType::kFloat, {}, scale),
+      maker.Fresh(ElementType::kFloat, {}, scale),
+      Chance(40) ? Padding(maker, s) : kNone,
+      maker.Fresh(ElementType::kUint8, {}, zero),
+      maker.Fresh(ElementType::kUint8, {}, zero)};
+  if (s.past > 0) inputs.push_back(Floats(maker, {2, s.batch, s.heads(), s.past, s.columns}));
+  onnx::NodeProto* node =
+      maker.Node(op, inputs, ElementType::kFloat, Shape{s.batch, s.added, hidden}, kDomain);
+  if (s.past > 0) {
+    maker.Output(node, ElementType::kFloat, Shape{2, s.batch, s.heads(), s.keys(), s.columns});
+  }
+  AddInt(node, "num_heads", s.heads());
+  if (Chance(30)) AddInt(node, "unidirectional", 1);
+  AddFilter(node);
+}
+
+void AddLinear(GraphMaker& maker, const std::string& op) {
+  const Sizes s;
+  const int64_t value_columns = Draw(1, 6);
+  const auto rule = OneOf<std::string>({"linear", "gated", "delta", "gated_delta"});
+  const bool decays = rule.starts_with("gated");
+  const bool corrects = rule.ends_with("delta");
+  const bool has_past = Chance(50);
+  const auto rows = [&](int64_t columns, Numbers numbers = {-1, 1}) {
+    return maker.Fresh(ElementType::kFloat, {s.batch, s.added, columns}, numbers);
+  };
+  std::vector<Value> inputs = {rows(s.heads() * s.columns), rows(s.key_heads * s.columns),
+                               rows(s.key_heads * value_columns)};
+  const Shape state = {s.batch, s.key_heads, s.columns, value_columns};
+  inputs.push_back(has_past ? Floats(maker, state) : kNone);
+  inputs.push_back(decays ? rows(s.key_heads * (Chance(50) ? 1 : s.columns), {-2, 0}) : kNone);
+  if (corrects) inputs.push_back(rows(Chance(50) ? 1 : s.key_heads, {0, 1}));
+  onnx::NodeProto* node = maker.Node(op, inputs, ElementType::kFloat,
+                                     Shape{s.batch, s.added, s.heads() * value_columns}, kDomain);
+  maker.Output(node, ElementType::kFloat, state);
+  AddString(node, "update_rule", rule);
+  AddInt(node, "q_num_heads", s.heads());
+  AddInt(node, "kv_num_heads", s.key_heads);
+  if (Chance(40)) AddFloat(node, "scale", 0.5F);
+}
+
+void AddCausalConv(GraphMaker& maker, const std::string& op) {
+  const Shape x = {Draw(1, 2), Draw(1, 4), Draw(1, 6)};
+  const int64_t taps = Draw(2, 5);
+  std::vector<Value> inputs = {Floats(maker, x), Floats(maker, {x[1], 1, taps}),
+                               Chance(60) ? Floats(maker, {x[1]}) : kNone};
+  if (Chance(60)) inputs.push_back(Floats(maker, {x[0], x[1], taps - 1}));
+  onnx::NodeProto* node = maker.Node(op, inputs, ElementType::kFloat, x, kDomain);
+  maker.Output(node, ElementType::kFloat, Shape{x[0], x[1], taps - 1});
+  AddString(node, "activation", OneOf<std::string>({"none", "silu", "swish"}));
+}
+
 }  // namespace
 
 std::vector<NamedRecipe> AttentionRecipes() {
@@ -274,6 +340,9 @@ std::vector<NamedRecipe> AttentionRecipes() {
           {"MultiHeadAttention", AddMultiHead},
           {"GroupQueryAttention", AddGrouped},
           {"ContributedAttention", AddProjected},
+          {"QAttention", AddQuantizedAttention},
+          {"LinearAttention", AddLinear},
+          {"CausalConvWithState", AddCausalConv},
           {"ContributedRotaryEmbedding", AddContributedRotary}};
 }
 

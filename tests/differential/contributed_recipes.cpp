@@ -191,6 +191,7 @@ void AddQGemm(GraphMaker& maker, const std::string& op) {
 }
 
 void AddMatMulNBits(GraphMaker& maker, const std::string& op) {
+  const int64_t bits = OneOf<int64_t>({4, 4, 8});
   const int64_t block = OneOf<int64_t>({16, 32});
   const int64_t inner = Draw(1, 40);
   const int64_t columns = Draw(1, 5);
@@ -198,16 +199,116 @@ void AddMatMulNBits(GraphMaker& maker, const std::string& op) {
   const Numbers bytes = {.least = 0, .most = 255, .constant = true};
   std::vector<Value> inputs = {
       Floats(maker, {Draw(1, 3), inner}),
-      maker.Fresh(ElementType::kUint8, {columns, blocks, block / 2}, bytes),
+      maker.Fresh(ElementType::kUint8, {columns, blocks, block * bits / 8}, bytes),
       Scales(maker, {columns * blocks})};
+  const bool has_bias = Chance(40);
   if (Chance(50)) {
-    inputs.push_back(maker.Fresh(ElementType::kUint8, {columns * ((blocks + 1) / 2)}, bytes));
+    const int64_t zeros = (blocks * bits + 7) / 8;
+    inputs.push_back(maker.Fresh(ElementType::kUint8, {columns * zeros}, bytes));
+  } else if (has_bias) {
+    inputs.push_back(kNone);
   }
+  if (has_bias) inputs.insert(inputs.end(), {kNone, Floats(maker, {columns})});
   onnx::NodeProto* node = maker.Node(op, inputs, ElementType::kFloat, std::nullopt, kDomain);
   AddInt(node, "K", inner);
   AddInt(node, "N", columns);
-  AddInt(node, "bits", 4);
+  AddInt(node, "bits", bits);
   AddInt(node, "block_size", block);
+}
+
+// In halves, of numbers whose sums halves hold exactly.
+void AddHalfMatMulNBits(GraphMaker& maker, const std::string& op) {
+  const int64_t inner = Draw(1, 40);
+  const int64_t columns = Draw(1, 5);
+  const int64_t blocks = (inner + 15) / 16;
+  const Shape a = {Draw(1, 3), inner};
+  const Numbers scale = {.least = 0.0625, .most = 0.0625, .constant = true};
+  const Value x = maker.Fresh(ElementType::kInt32, a, {-2, 2});
+  onnx::NodeProto* narrow = maker.Node("Cast", {x}, ElementType::kFloat16, a);
+  AddInt(narrow, "to", static_cast<int64_t>(ElementType::kFloat16));
+  std::vector<Value> inputs = {
+      {narrow->output(0), ElementType::kFloat16, a},
+      maker.Fresh(ElementType::kUint8, {columns, blocks, 8}, {0, 255, true}),
+      maker.Fresh(ElementType::kFloat16, {columns * blocks}, scale)};
+  if (Chance(40)) {
+    inputs.insert(inputs.end(), {kNone, kNone});
+    inputs.push_back(maker.Fresh(ElementType::kFloat16, {columns}, scale));
+  }
+  onnx::NodeProto* node =
+      maker.Node(op, inputs, ElementType::kFloat16, Shape{a[0], columns}, kDomain);
+  AddInt(node, "K", inner);
+  AddInt(node, "N", columns);
+  AddInt(node, "bits", 4);
+  AddInt(node, "block_size", 16);
+  const Value halves = {node->output(0), ElementType::kFloat16, Shape{a[0], columns}};
+  AddInt(maker.Node("Cast", {halves}, ElementType::kFloat, halves.shape), "to",
+         static_cast<int64_t>(ElementType::kFloat));
+}
+
+void AddBlockedGather(GraphMaker& maker, const std::string& op) {
+  const int64_t bits = OneOf<int64_t>({4, 8});
+  const int64_t block = OneOf<int64_t>({16, 32});
+  const int64_t rows = Draw(1, 5);
+  const int64_t columns = 2 * Draw(1, 30);
+  const int64_t blocks = (columns + block - 1) / block;
+  const Numbers bytes = {.least = 0, .most = 255, .constant = true};
+  const Shape places = GraphMaker::RandomShape(0, 2);
+  std::vector<Value> inputs = {
+      maker.Fresh(ElementType::kUint8, {rows, columns * bits / 8}, bytes),
+      maker.Fresh(ElementType::kInt64, places, {0, static_cast<double>(rows - 1)}),
+      Scales(maker, {rows, blocks})};
+  if (Chance(50)) {
+    inputs.push_back(maker.Fresh(ElementType::kUint8, {rows, (blocks * bits + 7) / 8}, bytes));
+  }
+  onnx::NodeProto* node = maker.Node(op, inputs, ElementType::kFloat, std::nullopt, kDomain);
+  AddInt(node, "bits", bits);
+  AddInt(node, "block_size", block);
+  AddInt(node, "quantize_axis", 1);
+}
+
+void AddFusedGemm(GraphMaker& maker, const std::string& op) {
+  const Shape y = {Draw(1, 4), Draw(1, 4)};
+  const int64_t inner = Draw(1, 4);
+  const bool turns = Chance(50);
+  onnx::NodeProto* node =
+      maker.Node(op,
+                 {Floats(maker, turns ? Shape{inner, y[0]} : Shape{y[0], inner}),
+                  Floats(maker, {inner, y[1]}), Floats(maker, {y[1]})},
+                 ElementType::kFloat, y, kDomain);
+  if (turns) AddInt(node, "transA", 1);
+  if (Chance(50)) AddFloat(node, "alpha", 0.5F);
+  const auto activation = OneOf<std::string>({"Relu", "Tanh", "Sigmoid", "LeakyRelu"});
+  AddString(node, "activation", activation);
+  if (activation == "LeakyRelu") AddFloat(node, "activation_alpha", 0.125F);
+}
+
+void AddQLinearOfFewer(GraphMaker& maker, const std::string& op) {
+  const auto type = OneOf<ElementType>({ElementType::kInt8, ElementType::kUint8});
+  const Shape shape = {Draw(1, 2), Draw(1, 3), Draw(3, 6), Draw(3, 6)};
+  std::vector<Value> inputs;
+  const bool chooses = op == "QLinearWhere";
+  if (chooses) inputs.push_back(maker.Fresh(ElementType::kBool, shape));
+  for (int i = 0; i < (chooses ? 2 : 1); ++i) {
+    const bool is_first = i == 0;
+    inputs.push_back(Bytes(maker, type, is_first ? shape : Shape{shape[3]}));
+    inputs.push_back(Scales(maker, {}));
+    inputs.push_back(Zero(maker, type));
+  }
+  const bool is_softmax = op == "QLinearSoftmax";
+  // What exceeds the range ONNX Runtime's softmax wraps around: scales that reach one below it.
+  inputs.push_back(is_softmax ? maker.Fresh(ElementType::kFloat, {}, {0.01, 0.01, true})
+                              : Scales(maker, {}));
+  inputs.push_back(Zero(maker, type));
+  onnx::NodeProto* node = maker.Node(op, inputs, type, std::nullopt, kDomain);
+  if (is_softmax) {
+    AddInt(node, "opset", maker.opset());
+    AddInt(node, "axis", Draw(1, 3));
+  }
+  if (op == "QLinearAveragePool") {
+    AddInts(node, "kernel_shape", {Draw(1, 3), Draw(1, 3)});
+    if (Chance(50)) AddInts(node, "strides", {Draw(1, 2), Draw(1, 2)});
+  }
+  maker.LastIsRounded();
 }
 
 }  // namespace
@@ -222,9 +323,15 @@ std::vector<NamedRecipe> ContributedRecipes() {
                                       {"DynamicQuantizeMatMul", AddDynamicMatMul},
                                       {"MatMulIntegerToFloat", AddDynamicMatMul},
                                       {"QGemm", AddQGemm},
-                                      {"MatMulNBits", AddMatMulNBits}};
+                                      {"MatMulNBits", AddMatMulNBits},
+                                      {"MatMulNBits", AddHalfMatMulNBits},
+                                      {"GatherBlockQuantized", AddBlockedGather},
+                                      {"FusedGemm", AddFusedGemm}};
   for (const char* op : {"Gelu", "BiasGelu", "FastGelu", "QuickGelu"}) {
     recipes.push_back({op, AddActivation});
+  }
+  for (const char* op : {"QLinearAveragePool", "QLinearSoftmax", "QLinearWhere"}) {
+    recipes.push_back({op, AddQLinearOfFewer});
   }
   for (const char* op : {"QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearLeakyRelu",
                          "QLinearConcat", "QLinearGlobalAveragePool"}) {

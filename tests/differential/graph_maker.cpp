@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "client/tensors/narrow_float.h"
 #include "common/operators/operators.h"
 
 namespace ephemeralml::differential {
@@ -71,6 +72,9 @@ Bytes GraphMaker::Elements(ElementType type, size_t count, const Numbers& number
     switch (type) {
       case ElementType::kFloat:
         Append(bytes, static_cast<float>(number));
+        break;
+      case ElementType::kFloat16:
+        Append(bytes, tensors::Narrow(tensors::kHalf, number));
         break;
       case ElementType::kDouble:
         Append(bytes, number);

@@ -27,25 +27,25 @@ ValueId Unsqueezed(Composer& composer, ValueId value) {
   return composer.Make("Unsqueeze", {value}, {{"axes", std::vector<int64_t>{0}}});
 }
 
-}  // namespace
+// Where a node lists what attention takes beside its projections.
+struct AttentionInputs {
+  size_t mask = 0;
+  size_t past = 0;
+  size_t score_bias = 0;
+};
 
-bool ExpandAttention(Composer& composer) {
+bool GiveAttention(Composer& composer, ValueId projected, const AttentionInputs& at) {
   constexpr std::array<std::string_view, 4> kNames = {"num_heads", "scale", "unidirectional",
                                                       "mask_filter_value"};
-  const ProgramNode& node = composer.node();
-  const bool rotates = IntAttribute(node, "do_rotary").value_or(0) != 0;
-  const bool shares = IntAttribute(node, "past_present_share_buffer").value_or(0) != 0;
-  if (rotates || shares || composer.Has(6)) return false;
-  const ValueId projected =
-      composer.AddInput(composer.Make("MatMul", {composer.Input(0), composer.Input(1)}), 2);
   const std::vector<ValueId> parts = SplitParts(composer, projected);
   if (parts.empty()) return false;
-  std::vector<ValueId> inputs = {parts[0],          parts[1],          parts[2], 0,
-                                 composer.Input(3), composer.Input(5), 0,        0};
-  if (composer.Has(4)) {
+  const ValueId score_bias = at.score_bias == 0 ? 0 : composer.Input(at.score_bias);
+  std::vector<ValueId> inputs = {parts[0],   parts[1], parts[2], 0, composer.Input(at.mask),
+                                 score_bias, 0,        0};
+  if (composer.Has(at.past)) {
     for (const int64_t i : {0, 1}) {
       inputs[static_cast<size_t>(6 + i)] =
-          composer.Make("Gather", {composer.Input(4), composer.Integer(i)});
+          composer.Make("Gather", {composer.Input(at.past), composer.Integer(i)});
     }
   }
   const bool has_cache = composer.HasOutput(1);
@@ -58,6 +58,32 @@ bool ExpandAttention(Composer& composer) {
     composer.Give(1, composer.Make("Concat", {keys, values}, {{"axis", int64_t{0}}}));
   }
   return true;
+}
+
+bool RotatesOrShares(const ProgramNode& node) {
+  return IntAttribute(node, "do_rotary").value_or(0) != 0 ||
+         IntAttribute(node, "past_present_share_buffer").value_or(0) != 0;
+}
+
+}  // namespace
+
+bool ExpandAttention(Composer& composer) {
+  if (RotatesOrShares(composer.node()) || composer.Has(6)) return false;
+  const ValueId projected =
+      composer.AddInput(composer.Make("MatMul", {composer.Input(0), composer.Input(1)}), 2);
+  return GiveAttention(composer, projected, {.mask = 3, .past = 4, .score_bias = 5});
+}
+
+// Attention whose projections are exact sums of quantized numbers.
+bool ExpandQAttention(Composer& composer) {
+  if (RotatesOrShares(composer.node())) return false;
+  const ValueId sums = composer.Make("MatMulInteger", {composer.Input(0), composer.Input(1),
+                                                       composer.Input(6), composer.Input(7)});
+  const ValueId floats =
+      composer.Make("Cast", {sums}, {{"to", static_cast<int64_t>(wire::ElementType::kFloat)}});
+  const ValueId scale = composer.Make("Mul", {composer.Input(3), composer.Input(4)});
+  const ValueId projected = composer.AddInput(composer.Make("Mul", {floats, scale}), 2);
+  return GiveAttention(composer, projected, {.mask = 5, .past = 8});
 }
 
 }  // namespace ephemeralml::decompose

@@ -4,11 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
-#include "client/decompose/onnx/read_model.h"
-#include "client/decompose/onnx/tensor_data.h"
-#include "client/decompose/program/resolve.h"
-#include "client/decompose/testing/models.h"
+#include "client/decompose/testing/expanded_model.h"
 #include "client/decompose/testing/split_model.h"
 
 namespace ephemeralml::decompose {
@@ -17,56 +16,6 @@ namespace {
 using namespace ephemeralml::decompose::testing;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
-
-::onnx::NodeProto* Contributed(ModelBuilder& builder, const std::string& op,
-                               const std::vector<std::string>& inputs,
-                               const std::vector<std::string>& outputs) {
-  ::onnx::NodeProto* node = builder.Node(op, inputs, outputs);
-  node->set_domain("com.microsoft");
-  return node;
-}
-
-void ImportContributed(ModelBuilder& builder) {
-  auto* set = builder.model().add_opset_import();
-  set->set_domain("com.microsoft");
-  set->set_version(1);
-}
-
-// A model after Expand, which must outlive what looks at it.
-struct Expanded {
-  explicit Expanded(const ModelBuilder& builder) : bytes(builder.Serialize()) {
-    auto read = onnx::ReadModel(bytes);
-    CHECK(read.has_value());
-    model = std::make_unique<onnx::Model>(*std::move(read));
-    auto resolved = Resolve(*model);
-    CHECK(resolved.has_value());
-    program = *std::move(resolved);
-    count = Expand(program, files);
-  }
-
-  std::vector<std::string> Operators() const {
-    std::vector<std::string> names;
-    for (const ProgramNode& node : program.main.nodes) {
-      names.push_back((node.domain == kOwnDomain ? "our " : "") + std::string(node.op));
-    }
-    return names;
-  }
-  Bytes ConstantInput(std::string_view op, size_t input) {
-    for (const ProgramNode& node : program.main.nodes) {
-      if (node.op != op) continue;
-      const auto data =
-          onnx::ReadTensorData(*program.constants.at(node.inputs.at(input)).tensor, files);
-      return {data->bytes().begin(), data->bytes().end()};
-    }
-    return {};
-  }
-
-  Bytes bytes;
-  std::unique_ptr<onnx::Model> model;
-  onnx::ExternalFiles files;
-  Program program;
-  size_t count = 0;
-};
 
 TEST(Expand, LeavesOrdinaryOperatorsAlone) {
   ModelBuilder builder;
@@ -109,6 +58,77 @@ TEST(Expand, TakesTheProjectionsOfAttentionApart) {
     EXPECT_TRUE(Split(builder.Serialize()).has_value());
     AddInt(node, "do_rotary", 1);
     EXPECT_EQ(Expanded(builder).count, 0u);
+  }
+}
+
+TEST(Expand, TakesTheQuantizedProjectionsOfAttentionApart) {
+  ModelBuilder builder(13);
+  ImportContributed(builder);
+  builder.Input("x", {1, 2, 4}, ::onnx::TensorProto::UINT8).Output("y", {1, 2, 4});
+  ::onnx::TensorProto* weights = builder.get()->add_initializer();
+  weights->set_name("w");
+  weights->set_data_type(::onnx::TensorProto::UINT8);
+  for (const int64_t dim : {4, 12}) weights->add_dims(dim);
+  weights->set_raw_data(std::string(48, '\1'));
+  builder.Floats("bias", {12}, Counting(12));
+  builder.Floats("scale", {}, {0.5});
+  auto* node = Contributed(builder, "QAttention", {"x", "w", "bias", "scale", "scale"}, {"y"});
+  AddInt(node, "num_heads", 2);
+  EXPECT_THAT(Expanded(builder).Operators(), ElementsAre("MatMulInteger", "Cast", "Mul", "Mul",
+                                                         "Add", "Split", "MultiHeadAttention"));
+  EXPECT_TRUE(Split(builder.Serialize()).has_value());
+}
+
+TEST(Expand, SplitsColumnsIntoValuesAndGates) {
+  for (const int64_t opset : {12, 18}) {
+    ModelBuilder builder(opset);
+    ImportContributed(builder);
+    builder.Input("x", {1, 2, 4}).Output("y", {1, 2, 2});
+    builder.Floats("bias", {4}, Counting(4));
+    Contributed(builder, "BiasSplitGelu", {"x", "bias"}, {"y"});
+    const Expanded expanded(builder);
+    EXPECT_THAT(expanded.Operators(), ElementsAre("Add", "Split", "our Gelu", "Mul"));
+    const auto& nodes = expanded.program.main.nodes;
+    EXPECT_EQ(nodes[2].inputs[0], nodes[1].outputs[1]);
+    EXPECT_EQ(nodes[3].inputs[0], nodes[1].outputs[0]);
+    EXPECT_TRUE(Split(builder.Serialize()).has_value());
+  }
+}
+
+TEST(Expand, GivesUpsampleOfOldItsScalesAsAnInput) {
+  for (const int64_t opset : {1, 7}) {
+    ModelBuilder builder(opset);
+    builder.Input("x", {1, 1, 2, 2}).Output("y", {1, 1, 4, 6});
+    ::onnx::NodeProto* node = builder.Node("Upsample", {"x"}, {"y"});
+    if (opset == 1) {
+      AddFloat(node, "height_scale", 2);
+      AddFloat(node, "width_scale", 3);
+    } else {
+      ::onnx::AttributeProto* scales = node->add_attribute();
+      scales->set_name("scales");
+      scales->set_type(::onnx::AttributeProto::FLOATS);
+      for (const float scale : {1.0F, 1.0F, 2.0F, 3.0F}) scales->add_floats(scale);
+    }
+    Expanded expanded(builder);
+    EXPECT_THAT(expanded.Operators(), ElementsAre("our Upsample"));
+    const std::array<float, 4> wanted = {1, 1, 2, 3};
+    const Bytes scales = expanded.ConstantInput("Upsample", 1);
+    ASSERT_EQ(scales.size(), sizeof(wanted));
+    EXPECT_EQ(std::memcmp(scales.data(), wanted.data(), sizeof(wanted)), 0);
+    EXPECT_TRUE(Split(builder.Serialize()).has_value());
+  }
+}
+
+TEST(Expand, FollowsTheSoftmaxThatItsNodeNames) {
+  for (const int64_t opset : {12, 13}) {
+    ModelBuilder builder(13);
+    ImportContributed(builder);
+    builder.Input("x", {2, 4}, ::onnx::TensorProto::UINT8);
+    builder.Output("y", {2, 4}, ::onnx::TensorProto::UINT8);
+    builder.Floats("scale", {}, {0.5});
+    auto* node = Contributed(builder, "QLinearSoftmax", {"x", "scale", "", "scale", ""}, {"y"});
+    AddInt(node, "opset", opset);
+    EXPECT_EQ(Expanded(builder).count, opset == 13 ? 1U : 0U);
   }
 }
 
@@ -226,38 +246,6 @@ TEST(Expand, ScalesEightBitFloatsAlongTheirAxis) {
   builder.get()->mutable_initializer(1)->set_raw_data(std::string("\0\x38", 2));
   EXPECT_EQ(Expanded(builder).count, 0u);  // a zero point that isn't zero
   EXPECT_FALSE(Split(builder.Serialize()).has_value());
-}
-
-TEST(Expand, TransposesTheWeightOfMatMulNBits) {
-  ModelBuilder builder(17);
-  ImportContributed(builder);
-  builder.Input("x", {1, 32}).Output("y", {1, 2});
-  ::onnx::TensorProto* tensor = builder.get()->add_initializer();
-  tensor->set_name("w");
-  tensor->set_data_type(::onnx::TensorProto::UINT8);
-  std::string packed;
-  Bytes expected(64);
-  for (uint8_t i = 0; i < 32; ++i) packed += static_cast<char>((i % 16) | (15 - i % 16) << 4);
-  for (size_t i = 0; i < 64; ++i) {
-    const auto byte = static_cast<uint8_t>(packed[i / 2]);
-    expected[i % 32 * 2 + i / 32] = i % 2 == 0 ? byte & 15 : byte >> 4;
-  }
-  for (const int64_t dim : {2, 2, 8}) tensor->add_dims(dim);
-  tensor->set_raw_data(packed);
-  builder.Floats("scales", {4}, {1, 2, 3, 4});
-  ::onnx::NodeProto* node = Contributed(builder, "MatMulNBits", {"x", "w", "scales"}, {"y"});
-  AddInt(node, "K", 32);
-  AddInt(node, "N", 2);
-  AddInt(node, "bits", 4);
-  AddInt(node, "block_size", 16);
-  Expanded expanded(builder);
-  EXPECT_THAT(expanded.Operators(), ElementsAre("our DequantizeLinear", "MatMul"));
-  EXPECT_THAT(expanded.ConstantInput("DequantizeLinear", 0), ElementsAreArray(expected));
-  const Bytes scales = expanded.ConstantInput("DequantizeLinear", 1);
-  std::array<float, 4> numbers;
-  ASSERT_EQ(scales.size(), sizeof(numbers));
-  std::copy_n(scales.data(), sizeof(numbers), reinterpret_cast<uint8_t*>(numbers.data()));
-  EXPECT_THAT(numbers, ElementsAre(1, 3, 2, 4));
 }
 
 TEST(Expand, LeavesNodesWithoutInputsAlone) {

@@ -82,6 +82,29 @@ bool ExpandQLinearConcat(Composer& composer) {
   return GiveQuantized(composer, composer.Make("Concat", parts, {{"axis", *axis}}), 0, 1);
 }
 
+bool ExpandQLinearAveragePool(Composer& composer) {
+  constexpr std::array<std::string_view, 6> kNames = {
+      "auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides"};
+  if (IntAttribute(composer.node(), "channels_last").value_or(0) != 0) return false;
+  return GiveUnary(composer, "AveragePool", composer.Copy(kNames));
+}
+
+// Its `opset` says whose Softmax it does; the model's own must be of the same kind.
+bool ExpandQLinearSoftmax(Composer& composer) {
+  constexpr int64_t kAlongOneAxis = 13;
+  const auto version = IntAttribute(composer.node(), "opset");
+  const bool is_new = composer.opset() >= kAlongOneAxis;
+  if (!version || (*version >= kAlongOneAxis) != is_new) return false;
+  const int64_t axis = IntAttribute(composer.node(), "axis").value_or(is_new ? -1 : 1);
+  return GiveUnary(composer, "Softmax", {{"axis", axis}});
+}
+
+bool ExpandQLinearWhere(Composer& composer) {
+  const ValueId chosen =
+      composer.Make("Where", {composer.Input(0), Dequantize(composer, 1), Dequantize(composer, 4)});
+  return GiveQuantized(composer, chosen, 7, 8);
+}
+
 bool ExpandDynamicQuantizeMatMul(Composer& composer) {
   const auto quantized = composer.MakeSeveral("DynamicQuantizeLinear", {composer.Input(0)}, 3);
   const ValueId sums = composer.Make(

@@ -10,17 +10,22 @@ using ExpandFn = bool (*)(Composer& composer);
 
 // Of transformers: attention.cpp, language.cpp, rules.cpp.
 bool ExpandAttention(Composer& composer);
+bool ExpandBiasAdd(Composer& composer);
 bool ExpandBiasGelu(Composer& composer);
+bool ExpandBiasSplitGelu(Composer& composer);
 bool ExpandEmbedLayerNormalization(Composer& composer);
 bool ExpandFastGelu(Composer& composer);
 bool ExpandFusedConv(Composer& composer);
+bool ExpandFusedGemm(Composer& composer);
 bool ExpandGelu(Composer& composer);
 bool ExpandLayerNormalization(Composer& composer);
+bool ExpandQAttention(Composer& composer);
 bool ExpandQuickGelu(Composer& composer);
 bool ExpandSimplifiedLayerNormalization(Composer& composer);
 bool ExpandSkipLayerNormalization(Composer& composer);
 bool ExpandSkipSimplifiedLayerNormalization(Composer& composer);
 bool ExpandSwish(Composer& composer);
+bool ExpandUpsample(Composer& composer);
 
 // Of quantized networks: quantized.cpp.
 bool ExpandContributedDequantizeLinear(Composer& composer);
@@ -29,16 +34,22 @@ bool ExpandDynamicQuantizeMatMul(Composer& composer);
 bool ExpandMatMulIntegerToFloat(Composer& composer);
 bool ExpandQGemm(Composer& composer);
 bool ExpandQLinearAdd(Composer& composer);
+bool ExpandQLinearAveragePool(Composer& composer);
 bool ExpandQLinearConcat(Composer& composer);
 bool ExpandQLinearGlobalAveragePool(Composer& composer);
 bool ExpandQLinearLeakyRelu(Composer& composer);
 bool ExpandQLinearMul(Composer& composer);
 bool ExpandQLinearSigmoid(Composer& composer);
+bool ExpandQLinearSoftmax(Composer& composer);
+bool ExpandQLinearWhere(Composer& composer);
 
 // Of weights of four bits, and of eight-bit floats: nibbles.cpp, float8.cpp.
 bool ExpandCast(Composer& composer);
 bool ExpandDequantizeLinear(Composer& composer);
 bool ExpandDequantizedFloat8(Composer& composer);
+
+// Of weights that are scaled in blocks: blocked_weights.cpp.
+bool ExpandGatherBlockQuantized(Composer& composer);
 bool ExpandMatMulNBits(Composer& composer);
 
 }  // namespace ephemeralml::decompose

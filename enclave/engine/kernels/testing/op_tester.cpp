@@ -86,10 +86,14 @@ Result<std::vector<Value>> OpTester::Execute(const std::vector<bool>& wants_outp
   std::vector<Tensor> activations(inputs_.size());
   std::vector<NodeInput> node_inputs(inputs_.size());
   for (size_t i = 0; i < inputs_.size(); ++i) {
-    const auto& [value, kind, panel_extent, packed_layout, bias] = inputs_[i];
+    const auto& [value, kind, panel_extent, packed_layout, bias, texts] = inputs_[i];
     if (kind == Kind::kAbsent) continue;
     if (kind == Kind::kActivation) {
       TRY(activations[i], ToTensor(value, *arena));
+      node_inputs[i].activation = &activations[i];
+    } else if (kind == Kind::kTexts) {
+      const std::vector<std::string_view> views(texts.begin(), texts.end());
+      TRY(activations[i], Tensor::OfStrings(*arena, value.shape, views));
       node_inputs[i].activation = &activations[i];
     } else if (kind == Kind::kConstant || value.bytes.empty()) {
       node_inputs[i].constant = TensorView{value.type, value.shape, value.bytes};

@@ -102,6 +102,12 @@ class OpTester {
                          const std::vector<float>& bias, weights::PanelLayout layout) {
     return AddInput({Value::Of<float>(std::move(shape), values), Kind::kPacked, 0, layout, bias});
   }
+  /// The next input, a tensor of strings, as an activation.
+  OpTester& Texts(Shape shape, std::vector<std::string> texts) {
+    TestInput input{{ElementType::kString, std::move(shape), {}}, Kind::kTexts};
+    input.texts = std::move(texts);
+    return AddInput(std::move(input));
+  }
   /// The next input is left out.
   OpTester& NoInput() { return AddInput({{}, Kind::kAbsent}); }
 
@@ -127,13 +133,14 @@ class OpTester {
   OpTester& RunGraphWith(std::function<Result<std::vector<Value>>(const PreparedGraph&)> run);
 
  private:
-  enum class Kind { kActivation, kConstant, kWeight, kColumnWeight, kPacked, kAbsent };
+  enum class Kind { kActivation, kConstant, kWeight, kColumnWeight, kPacked, kTexts, kAbsent };
   struct TestInput {
     Value value;
     Kind kind = Kind::kActivation;
     uint64_t panel_extent = 0;
     weights::PanelLayout layout = weights::PanelLayout::kRows;
     std::vector<float> bias = {};
+    std::vector<std::string> texts = {};
   };
 
   OpTester& AddInput(TestInput input);
