@@ -11,9 +11,9 @@ namespace {
 constexpr int64_t kMostPieceSteps =
     static_cast<int64_t>(kLargestPieceBytes / (wire::kPanelColumns * sizeof(float))) - 1;
 // Rows that are handed out together: whole tiles of every height but the rare ones.
-constexpr int64_t kBlockRows = 24;
-// Of a tile, mostly.
-constexpr int64_t kTileRows = 6;
+constexpr int64_t kBlockRows = 28;
+// Of a panel's whole width in the time of a tile, mostly: tiles are twice as high and half as wide.
+constexpr int64_t kTileRows = 7;
 // Below this many multiplications waking another thread costs more than it brings.
 constexpr int64_t kWorthAThread = 128 * 1024;
 
