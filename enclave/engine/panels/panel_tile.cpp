@@ -1,7 +1,6 @@
 #include "enclave/engine/panels/panel_tile.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "enclave/engine/panels/vector_units.h"
 
@@ -44,21 +43,6 @@ HWY_INLINE void StoreResult(Vec value, float* to, int64_t columns) {
     StoreFirst(value, to, std::max<int64_t>(columns, 0));
   }
 }
-
-// What is done to sums while they are still in registers.
-struct Bounds {
-  bool is_bounded = false;
-  float low = 0;
-  float high = 0;
-
-  static Bounds Of(const Epilogue& epilogue) {
-    if (epilogue.activation == Activation::kRelu) {
-      return {true, 0, std::numeric_limits<float>::infinity()};
-    }
-    if (epilogue.activation == Activation::kClip) return {true, epilogue.alpha, epilogue.beta};
-    return {};
-  }
-};
 
 // One tile of a piece: where its results begin, and how many columns they have.
 struct Tile {
