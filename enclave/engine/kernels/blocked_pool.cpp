@@ -15,18 +15,9 @@ struct Taps {
   int64_t right = 0;
 };
 
-// The part of a window that lies on the input along one axis.
-Window::Range OnInput(const Window& w, size_t axis, int64_t output) {
-  const int64_t at = output * w.stride[axis] - w.pad_begin[axis];
-  const int64_t d = w.dilation[axis];
-  const int64_t first = at >= 0 ? 0 : (-at + d - 1) / d;
-  const int64_t last = (w.input[axis] - at + d - 1) / d;
-  return {first, std::clamp(last, first, w.kernel[axis])};
-}
-
 Taps TapsAt(const Window& w, int64_t row, int64_t column) {
-  const Window::Range rows = OnInput(w, 1, row);
-  const Window::Range columns = OnInput(w, 2, column);
+  const Window::Range rows = w.TapsInside(1, row);
+  const Window::Range columns = w.TapsInside(2, column);
   return {rows.begin, rows.end, columns.begin, columns.end};
 }
 
@@ -60,7 +51,7 @@ EPHEMERAL_MULTIVERSION void MaximumRow(const Window& w, const float* plane, int6
 // what lies beyond it, where windows reach in ceil mode.
 int64_t Counted(const Window& w, size_t axis, int64_t output, bool include_pad) {
   if (!include_pad) {
-    const Window::Range range = OnInput(w, axis, output);
+    const Window::Range range = w.TapsInside(axis, output);
     return range.end - range.begin;
   }
   const int64_t at = output * w.stride[axis];

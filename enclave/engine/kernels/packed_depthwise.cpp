@@ -9,6 +9,26 @@ namespace {
 constexpr int64_t kWorthAThread = 64 * 1024;
 constexpr int64_t kPanelBlocks = static_cast<int64_t>(wire::kPanelColumns) / kBlockLanes;
 
+// Neighbouring pixels of every line of the output, for which the same columns of the filter lie on
+// the input.
+struct Run {
+  int64_t first = 0;
+  int64_t pixels = 0;
+  Window::Range columns;
+};
+
+std::vector<Run> RunsOf(const Window& window) {
+  std::vector<Run> runs;
+  for (int64_t x = 0; x < window.output[2]; ++x) {
+    const Window::Range columns = window.TapsInside(2, x);
+    const bool continues = !runs.empty() && runs.back().columns.begin == columns.begin &&
+                           runs.back().columns.end == columns.end;
+    if (!continues) runs.push_back({x, 0, columns});
+    ++runs.back().pixels;
+  }
+  return runs;
+}
+
 // All that a run over panels needs to know.
 struct Filtering {
   const BlockedInput& input;
@@ -16,39 +36,50 @@ struct Filtering {
   const float* x;
   const float* residual;
   float* y;
-  std::vector<int64_t> taps;  // in a padded plane
-  int64_t padded_width;
-  int64_t padded_height;
+  std::vector<Run> runs;
   const panels::Epilogue& epilogue;
 
   int64_t output_plane() const { return window.output[1] * window.output[2] * kBlockLanes; }
+  // The input that tap `tap` meets for output `output` of an axis.
+  int64_t Met(size_t axis, int64_t output, int64_t tap) const {
+    return output * window.stride[axis] + window.TapAt(axis, tap);
+  }
 };
 
-// One block of sixteen channels of one image: its plane is padded, in the thread's own scratch
-// space, and filtered row by row.
-void FilterPlane(const Filtering& f, int64_t plane, panels::FilterRow row, float* padded) {
-  const BlockedInput& input = f.input;
-  const float* from = f.x + plane * input.plane();
-  const int64_t padded_row = f.padded_width * kBlockLanes;
-  if (padded != nullptr) {
-    for (int64_t y = 0; y < input.height; ++y) {
-      std::copy_n(
-          from + y * input.width * kBlockLanes, input.width * kBlockLanes,
-          padded + (y + f.window.pad_begin[1]) * padded_row + f.window.pad_begin[2] * kBlockLanes);
-    }
-    from = padded;
+// One line of a plane's output. Taps in the padding are left out: nothing is copied to have zeros
+// around it. `row` knows the filter and where the line's results go.
+void FilterLine(const Filtering& f, const float* plane, int64_t y, panels::FilterRow row) {
+  const Window::Range taps = f.window.TapsInside(1, y);
+  row.rows = taps.end - taps.begin;
+  if (row.rows > 0) plane += f.Met(1, y, taps.begin) * f.input.width * kBlockLanes;
+  row.weights += taps.begin * row.weights_row;
+  for (const Run& run : f.runs) {
+    panels::FilterRow part = row;
+    part.columns = run.columns.end - run.columns.begin;
+    part.weights += run.columns.begin * row.weights_column;
+    part.left = plane;
+    if (part.columns > 0) part.left += f.Met(2, run.first, run.columns.begin) * kBlockLanes;
+    part.result += run.first * kBlockLanes;
+    part.pixels = run.pixels;
+    panels::ApplyFilters(part);
   }
-  row.left_step = f.window.stride[2] * kBlockLanes;
-  row.taps = f.taps;
-  row.pixels = f.window.output[2];
-  for (int64_t y = 0; y < f.window.output[1]; ++y) {
-    const int64_t at = plane * f.output_plane() + y * row.pixels * kBlockLanes;
-    row.left = from + y * f.window.stride[1] * padded_row;
+}
+
+// One block of sixteen channels of one image, filtered line by line.
+void FilterPlane(const Filtering& f, int64_t plane, panels::FilterRow row) {
+  const Window& window = f.window;
+  row.left_step = window.stride[2] * kBlockLanes;
+  row.left_row = window.dilation[1] * f.input.width * kBlockLanes;
+  row.left_column = window.dilation[2] * kBlockLanes;
+  if (f.residual == nullptr) row.bounds = panels::Bounds::Of(f.epilogue);
+  for (int64_t y = 0; y < window.output[1]; ++y) {
+    const int64_t at = plane * f.output_plane() + y * window.output[2] * kBlockLanes;
     row.result = f.y + at;
-    panels::ApplyFilters(row);
+    FilterLine(f, f.x + plane * f.input.plane(), y, row);
+    if (row.bounds.is_bounded) continue;
     panels::FinishRows(
         {0, kBlockLanes, kBlockLanes},
-        {nullptr, row.result, f.residual == nullptr ? nullptr : f.residual + at, row.pixels},
+        {nullptr, row.result, f.residual == nullptr ? nullptr : f.residual + at, window.output[2]},
         kBlockLanes, f.epilogue);
   }
 }
@@ -68,14 +99,6 @@ Done FilterBlocks(KernelContext& context, const Filtering& f, const weights::Pac
   }
   weights::PanelReader reader =
       weight.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
-  const bool pads = f.padded_width != f.input.width || f.padded_height != f.input.height;
-  ArenaBlock padded;
-  if (pads) {
-    TRY(padded,
-        context.Scratch(static_cast<size_t>(f.padded_width * f.padded_height * kBlockLanes) *
-                        sizeof(float)));
-  }
-  auto* scratch = pads ? reinterpret_cast<float*>(padded.bytes().data()) : nullptr;
   for (int64_t panel = first; panel < last; ++panel) {
     const uint64_t width = shape.WidthOf(static_cast<uint64_t>(panel));
     TRY(const ByteSpan open, reader.Next(shape.rows() * width * sizeof(float)));
@@ -85,11 +108,12 @@ Done FilterBlocks(KernelContext& context, const Filtering& f, const weights::Pac
          ++block) {
       panels::FilterRow row;
       const int64_t lane = (block - base) * kBlockLanes;
-      row.weights_stride = static_cast<int64_t>(width);
+      row.weights_column = static_cast<int64_t>(width);
+      row.weights_row = f.window.kernel[2] * row.weights_column;
       row.bias = shape.has_bias ? values + lane : nullptr;
       row.weights = values + lane + (shape.has_bias ? width : 0);
       for (int64_t image = 0; image < f.input.batch; ++image) {
-        FilterPlane(f, image * f.input.blocks + block, row, scratch);
+        FilterPlane(f, image * f.input.blocks + block, row);
       }
     }
   }
@@ -122,23 +146,14 @@ class PackedDepthwise final : public Kernel {
     TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
-    Filtering f{.input = input,
-                .window = window,
-                .x = x.Values<float>().data(),
-                .residual = residual,
-                .y = y.data(),
-                .taps = {},
-                .padded_width = input.width + window.pad_begin[2] + window.pad_end[2],
-                .padded_height = input.height + window.pad_begin[1] + window.pad_end[1],
-                .epilogue = epilogue_};
-    for (int64_t row = 0; row < window.kernel[1]; ++row) {
-      for (int64_t column = 0; column < window.kernel[2]; ++column) {
-        f.taps.push_back((row * window.dilation[1] * f.padded_width + column * window.dilation[2]) *
-                         kBlockLanes);
-      }
-    }
-    const int64_t work =
-        input.batch * input.blocks * f.output_plane() * static_cast<int64_t>(f.taps.size());
+    const Filtering f{.input = input,
+                      .window = window,
+                      .x = x.Values<float>().data(),
+                      .residual = residual,
+                      .y = y.data(),
+                      .runs = RunsOf(window),
+                      .epilogue = epilogue_};
+    const int64_t work = input.batch * input.blocks * f.output_plane() * Volume(window.kernel);
     const auto threads = static_cast<int64_t>(context.threads().count());
     const int64_t parts =
         std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, input.blocks));

@@ -100,6 +100,13 @@ Window::Range Window::Inside(size_t axis, int64_t tap) const {
   return range;
 }
 
+Window::Range Window::TapsInside(size_t axis, int64_t at_output) const {
+  const int64_t at = at_output * stride[axis] - pad_begin[axis];
+  const int64_t begin = at >= 0 ? 0 : std::min(CeilOfQuotient(-at, dilation[axis]), kernel[axis]);
+  const int64_t end = at >= input[axis] ? 0 : CeilOfQuotient(input[axis] - at, dilation[axis]);
+  return {begin, std::clamp(end, begin, kernel[axis])};
+}
+
 Result<Window> PlaceWindow(const WindowAttributes& attributes, const Shape& input,
                            const std::vector<int64_t>& kernel) {
   if (input.size() < 3) return ShapeInvalid("the input has no spatial axis");

@@ -56,6 +56,8 @@ struct Window {
     int64_t end = 0;
   };
   Range Inside(size_t axis, int64_t tap) const;
+  /// Taps [begin, end) of an axis of the kernel that lie on the input for output `at_output`.
+  Range TapsInside(size_t axis, int64_t at_output) const;
   /// Where tap `tap` lies on the input for output 0 of an axis; negative in the padding.
   int64_t TapAt(size_t axis, int64_t tap) const { return tap * dilation[axis] - pad_begin[axis]; }
 };

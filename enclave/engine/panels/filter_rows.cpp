@@ -22,13 +22,23 @@ HWY_INLINE void FilterPixels(const FilterRow& row, int64_t pixel, int64_t lane) 
   for (int p = 0; p < kPixels; ++p) sums[p] = bias;
   const float* left = row.left + pixel * row.left_step + lane;
   const float* weights = row.weights + lane;
-  for (const int64_t tap : row.taps) {
-    const Vec w = hn::LoadU(d, weights);
-    EPHEMERAL_UNROLL
-    for (int p = 0; p < kPixels; ++p) {
-      sums[p] = hn::MulAdd(w, hn::LoadU(d, left + tap + p * row.left_step), sums[p]);
+  for (int64_t r = 0; r < row.rows; ++r) {
+    for (int64_t c = 0; c < row.columns; ++c) {
+      const Vec w = hn::LoadU(d, weights + c * row.weights_column);
+      EPHEMERAL_UNROLL
+      for (int p = 0; p < kPixels; ++p) {
+        const float* x = left + c * row.left_column + p * row.left_step;
+        sums[p] = hn::MulAdd(w, hn::LoadU(d, x), sums[p]);
+      }
     }
-    weights += row.weights_stride;
+    left += row.left_row;
+    weights += row.weights_row;
+  }
+  if (row.bounds.is_bounded) {
+    const Vec low = Broadcast(row.bounds.low);
+    const Vec high = Broadcast(row.bounds.high);
+    EPHEMERAL_UNROLL
+    for (int p = 0; p < kPixels; ++p) sums[p] = Bounded(sums[p], low, high);
   }
   EPHEMERAL_UNROLL
   for (int p = 0; p < kPixels; ++p) {

@@ -11,9 +11,9 @@ namespace {
 constexpr int64_t kMostPieceSteps =
     static_cast<int64_t>(kLargestPieceBytes / (wire::kPanelColumns * sizeof(float))) - 1;
 // Rows that are handed out together: whole tiles of every height but the rare ones.
-constexpr int64_t kBlockRows = 24;
-// Of a tile, mostly.
-constexpr int64_t kTileRows = 6;
+constexpr int64_t kBlockRows = 28;
+// Of a panel's whole width in the time of a tile, mostly: tiles are twice as high and half as wide.
+constexpr int64_t kTileRows = 7;
 // Below this many multiplications waking another thread costs more than it brings.
 constexpr int64_t kWorthAThread = 128 * 1024;
 
@@ -42,7 +42,8 @@ std::vector<Cut> CutSum(std::span<const Segment> segments, int64_t all_steps) {
 
 // One product, and how it is shared out. The units of work are blocks of rows of one panel, in the
 // order of panels: a thread's share is a run of them, so that it opens a run of panels, and at most
-// the panels at its ends are opened by another thread too.
+// the panels at its ends are opened by another thread too. Panels are of different widths, so that
+// shares are equal in columns times blocks.
 class Sharing {
  public:
   Sharing(const weights::PackedWeight& weight, const Product& product)
@@ -57,6 +58,18 @@ class Sharing {
   }
   int64_t units() const { return static_cast<int64_t>(shape_.panel_count()) * blocks_per_panel(); }
 
+  // The first unit of share `share` of `shares`; of the one past the last, the units' end.
+  int64_t BeginOf(int64_t share, int64_t shares) const {
+    const auto panels = static_cast<int64_t>(shape_.panel_count());
+    const auto widest = static_cast<int64_t>(shape_.WidthOf(0));
+    const auto last = static_cast<int64_t>(shape_.WidthOf(shape_.panel_count() - 1));
+    const int64_t before_last = (panels - 1) * widest * blocks_per_panel();
+    const int64_t work = (before_last + last * blocks_per_panel()) * share / shares;
+    if (work <= before_last) return work / widest;
+    return (panels - 1) * blocks_per_panel() + (work - before_last) / last;
+  }
+
+  // The units [begin, end).
   Done Run(int64_t begin, int64_t end, MutableByteSpan window) const {
     const int64_t first = begin / blocks_per_panel();
     const int64_t last = (end + blocks_per_panel() - 1) / blocks_per_panel();
@@ -149,14 +162,15 @@ Done MultiplyPacked(KernelContext& context, const weights::PackedWeight& weight,
   const int64_t rows = lines.images * lines.lines * lines.rows;
   if (rows == 0) return {};
   const Sharing sharing(weight, product);
+  if (sharing.units() == 0) return {};
   const int64_t work = rows * static_cast<int64_t>(weight.shape().steps * weight.shape().columns);
   const auto threads = static_cast<int64_t>(context.threads().count());
   const int64_t parts =
       std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, sharing.units()));
   return context.threads().TryParallelFor(
       static_cast<size_t>(parts), 1, [&](size_t begin, size_t end) -> Done {
-        return sharing.Run(sharing.units() * static_cast<int64_t>(begin) / parts,
-                           sharing.units() * static_cast<int64_t>(end) / parts,
+        return sharing.Run(sharing.BeginOf(static_cast<int64_t>(begin), parts),
+                           sharing.BeginOf(static_cast<int64_t>(end), parts),
                            context.Window(begin));
       });
 }

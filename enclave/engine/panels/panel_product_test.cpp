@@ -137,6 +137,16 @@ TEST_P(PanelProduct, EqualsPlainLoopsForOddShapes) {
   }
 }
 
+TEST_P(PanelProduct, EqualsPlainLoopsForEveryHeightOfTiles) {
+  for (int64_t rows = 1; rows <= 32; ++rows) {
+    for (const int64_t inner : {16, 20}) {
+      for (const int64_t columns : {16, 32, 48, 64}) {
+        ExpectMatrixProduct({.rows = rows, .inner = inner, .columns = columns, .threads = 1});
+      }
+    }
+  }
+}
+
 TEST_P(PanelProduct, SumsOverSeveralPieces) {
   for (const int64_t inner : {384, 385, 768, 1000}) {
     for (const int64_t columns : {20, 64, 150}) {

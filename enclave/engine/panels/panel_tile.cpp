@@ -1,7 +1,6 @@
 #include "enclave/engine/panels/panel_tile.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "enclave/engine/panels/vector_units.h"
 
@@ -15,8 +14,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace ephemeralml::engine::panels::HWY_NAMESPACE {
 
-// Columns that a tile makes: as many as leave registers for six rows and more of sums.
-inline constexpr int64_t kTileColumns = kLanes == 16 ? 64 : 16;
 // Weights come from the second cache while the first holds the rows: so many steps ahead.
 inline constexpr int64_t kPrefetchSteps = 8;
 
@@ -46,21 +43,6 @@ HWY_INLINE void StoreResult(Vec value, float* to, int64_t columns) {
     StoreFirst(value, to, std::max<int64_t>(columns, 0));
   }
 }
-
-// What is done to sums while they are still in registers.
-struct Bounds {
-  bool is_bounded = false;
-  float low = 0;
-  float high = 0;
-
-  static Bounds Of(const Epilogue& epilogue) {
-    if (epilogue.activation == Activation::kRelu) {
-      return {true, 0, std::numeric_limits<float>::infinity()};
-    }
-    if (epilogue.activation == Activation::kClip) return {true, epilogue.alpha, epilogue.beta};
-    return {};
-  }
-};
 
 // One tile of a piece: where its results begin, and how many columns they have.
 struct Tile {
@@ -129,7 +111,32 @@ HWY_INLINE void End(const Tile& tile, Vec (&sums)[kRows][kVectors]) {
   }
 }
 
-template <int kRows, int kVectors>
+// Where a tile's rows stand in the sum. `kRowStride` is the distance of rows, or 0 if it isn't
+// known before: then every third row has a pointer, and the processor adds once or twice the stride
+// while it loads. Sums of addresses would take the time of multiplications.
+template <int kRows, int64_t kRowStride>
+struct Left {
+  static constexpr int kRowsEach = kRowStride == 0 ? 3 : kRows;
+  static constexpr int kPointers = (kRows + kRowsEach - 1) / kRowsEach;
+
+  HWY_INLINE Left(const float* first, int64_t row_stride)
+      : stride(kRowStride == 0 ? row_stride : kRowStride) {
+    EPHEMERAL_UNROLL
+    for (int i = 0; i < kPointers; ++i) pointers[i] = first + i * kRowsEach * stride;
+  }
+  HWY_INLINE Vec At(int row) const {
+    return hn::Set(Lanes(), pointers[row / kRowsEach][row % kRowsEach * stride]);
+  }
+  HWY_INLINE void Advance() {
+    EPHEMERAL_UNROLL
+    for (int i = 0; i < kPointers; ++i) ++pointers[i];
+  }
+
+  const float* pointers[kPointers];
+  int64_t stride;
+};
+
+template <int kRows, int kVectors, int64_t kRowStride>
 HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
   const Lanes d;
   Vec sums[kRows][kVectors];
@@ -137,8 +144,8 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
   const float* weights = tile.piece.weights + tile.first;
   const int64_t stride = tile.piece.weights_stride;
   for (const Segment& segment : tile.piece.segments) {
-    const float* left = tile.rows.left + segment.offset;
-    for (int64_t step = 0; step < segment.steps; ++step) {
+    Left<kRows, kRowStride> left(tile.rows.left + segment.offset, tile.strides.left);
+    for (int64_t step = segment.steps; step > 0; --step) {
       Vec w[kVectors];
       EPHEMERAL_UNROLL
       for (int v = 0; v < kVectors; ++v) {
@@ -147,11 +154,12 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
       }
       EPHEMERAL_UNROLL
       for (int r = 0; r < kRows; ++r) {
-        const Vec x = hn::Set(d, left[r * tile.strides.left + step]);
+        const Vec x = left.At(r);
         EPHEMERAL_UNROLL
         for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(x, w[v], sums[r][v]);
       }
       weights += stride;
+      left.Advance();
       if (step % 4 == 0) Prefetch(upcoming);
     }
   }
@@ -211,75 +219,86 @@ HWY_NOINLINE void Finish(const Strides& strides, const Rows& rows, int64_t colum
 
 using MultiplyFunction = void (*)(const Tile&, Upcoming&);
 
-struct TileKind {
-  int64_t rows;
-  MultiplyFunction multiply;
-};
-
-// The kinds of tile for a number of vectors, tallest first; the last one's height is 1.
-template <int kVectors>
-std::span<const TileKind> TileKinds() {
-  constexpr int kTallest = kLanes == 16 ? (kVectors == 4 ? 6 : kVectors == 3 ? 8 : 14) : 6;
-  constexpr int kMiddle = kTallest == 14 ? 7 : 4;
-  static constexpr TileKind kKinds[] = {{kTallest, Multiply<kTallest, kVectors>},
-                                        {kMiddle, Multiply<kMiddle, kVectors>},
-                                        {3, Multiply<3, kVectors>},
-                                        {2, Multiply<2, kVectors>},
-                                        {1, Multiply<1, kVectors>}};
-  return kKinds;
+// By height, of which the last is 14 where nine heights are listed.
+template <int kVectors, int64_t kRowStride>
+std::span<const MultiplyFunction> Tiles() {
+  constexpr int kTallest = kLanes != 16 ? 6 : kVectors == 4 ? 6 : kVectors == 3 ? 8 : 14;
+  static constexpr MultiplyFunction kTiles[] = {
+      Multiply<1, kVectors, kRowStride>,
+      Multiply<2, kVectors, kRowStride>,
+      Multiply<3, kVectors, kRowStride>,
+      Multiply<4, kVectors, kRowStride>,
+      Multiply<5, kVectors, kRowStride>,
+      Multiply<6, kVectors, kRowStride>,
+      Multiply<std::min(kTallest, 7), kVectors, kRowStride>,
+      Multiply<std::min(kTallest, 8), kVectors, kRowStride>,
+      Multiply<kTallest, kVectors, kRowStride>};
+  return std::span(kTiles).first(kTallest == 14 ? 9 : kTallest);
 }
 
-std::span<const TileKind> TileKindsFor(int64_t columns) {
+template <int64_t kRowStride>
+std::span<const MultiplyFunction> TilesFor(int64_t columns) {
   if constexpr (kLanes == 16) {
     switch (columns / 16) {
       case 1:
-        return TileKinds<1>();
+        return Tiles<1, kRowStride>();
       case 2:
-        return TileKinds<2>();
+        return Tiles<2, kRowStride>();
       case 3:
-        return TileKinds<3>();
+        return Tiles<3, kRowStride>();
       default:
-        return TileKinds<4>();
+        return Tiles<4, kRowStride>();
     }
   } else {
-    return TileKinds<16 / kLanes>();
+    return Tiles<16 / kLanes, kRowStride>();
   }
 }
 
-// The tallest kind that leaves nothing, or enough rows for a tile that isn't slow: seven rows are
-// better done as four and three than as six and one.
-const TileKind& NextTile(std::span<const TileKind> kinds, int64_t rows_left) {
-  const TileKind* tallest = nullptr;
-  for (const TileKind& kind : kinds) {
-    if (kind.rows > rows_left) continue;
-    if (tallest == nullptr) tallest = &kind;
-    const int64_t rest = rows_left - kind.rows;
-    if (rest == 0 || rest >= 3) return kind;
+// Two vectors leave registers for fourteen rows of sums, which each weight then meets on one way
+// from the second cache; few rows keep more sums on the way with four.
+int64_t TileColumns(int64_t width, int64_t rows) {
+  if (kLanes != 16) return 16;
+  return width == 64 && rows > 6 ? 32 : width;
+}
+
+// The tallest that leaves nothing, or enough rows for a tile that isn't slow.
+int64_t NextHeight(size_t tiles, int64_t rows_left) {
+  constexpr int64_t kLeastGood = 3;
+  constexpr int64_t kHighest = 14;
+  const auto most = static_cast<int64_t>(tiles);
+  const auto leaves_enough = [rows_left](int64_t height) {
+    return rows_left == height || rows_left >= height + kLeastGood;
+  };
+  if (most == 9 && leaves_enough(kHighest)) return kHighest;
+  int64_t height = std::min(rows_left, std::min<int64_t>(most, 8));
+  for (; height > kLeastGood; --height) {
+    if (leaves_enough(height)) return height;
   }
-  return *tallest;
+  return height;
 }
 
 void MultiplyRows(const Piece& piece, const Strides& strides, const Rows& rows,
                   const Epilogue& epilogue, Upcoming& upcoming) {
-  const int64_t width = std::min(piece.width, kTileColumns);
-  const std::span<const TileKind> kinds = TileKindsFor(width);
+  const int64_t width = TileColumns(piece.width, rows.count);
+  const std::span<const MultiplyFunction> tiles =
+      strides.left == 16 ? TilesFor<16>(width) : TilesFor<0>(width);
   const Bounds bounds = Bounds::Of(epilogue);
   const bool is_finished = bounds.is_bounded || epilogue.activation == Activation::kNone;
   for (int64_t row = 0; row < rows.count;) {
-    const TileKind& kind = NextTile(kinds, rows.count - row);
+    const int64_t height = NextHeight(tiles.size(), rows.count - row);
+    const MultiplyFunction multiply = tiles[std::min<size_t>(height, tiles.size()) - 1];
     Rows part = {rows.left + row * strides.left, rows.result + row * strides.result,
-                 rows.residual == nullptr ? nullptr : rows.residual + row * strides.result,
-                 kind.rows};
+                 rows.residual == nullptr ? nullptr : rows.residual + row * strides.result, height};
     for (int64_t first = 0; first < piece.width; first += width) {
-      kind.multiply({piece, strides, part, first, bounds}, upcoming);
+      multiply({piece, strides, part, first, bounds}, upcoming);
       if (piece.is_last && !is_finished) {
-        const Rows sums = {nullptr, part.result, nullptr, kind.rows};
+        const Rows sums = {nullptr, part.result, nullptr, height};
         Finish(strides, sums, std::min(width, piece.columns - first), epilogue);
       }
       part.result += width / 16 * strides.result_lanes;
       if (part.residual != nullptr) part.residual += width / 16 * strides.result_lanes;
     }
-    row += kind.rows;
+    row += height;
   }
 }
 

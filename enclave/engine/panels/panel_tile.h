@@ -4,6 +4,7 @@
 // time. Nothing here opens, wipes, allocates or fails.
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "common/base/bytes.h"
@@ -26,6 +27,21 @@ struct Epilogue {
   Activation activation = Activation::kNone;
   float alpha = 0;
   float beta = 0;
+};
+
+/// Activations that cut sums off while they are still in registers.
+struct Bounds {
+  bool is_bounded = false;
+  float low = 0;
+  float high = 0;
+
+  static Bounds Of(const Epilogue& epilogue) {
+    if (epilogue.activation == Activation::kRelu) {
+      return {true, 0, std::numeric_limits<float>::infinity()};
+    }
+    if (epilogue.activation == Activation::kClip) return {true, epilogue.alpha, epilogue.beta};
+    return {};
+  }
 };
 
 /// Consecutive terms of a sum, of which the first lies `offset` floats after its row's begin.
@@ -81,16 +97,22 @@ void FinishRows(const Strides& strides, const Rows& rows, int64_t columns,
                 const Epilogue& epilogue);
 
 /// A row of pixels of a convolution in which every channel has a filter of its own, 16 channels at
-/// a time: result[i] = bias + the sum over taps of weights[tap] · left[i · left_step + taps[tap]].
+/// a time: result[i] = bias + the sum over filter rows r and columns c of weights[r, c] ·
+/// left[i · left_step + r · left_row + c · left_column], within the bounds.
 struct FilterRow {
   const float* left = nullptr;
-  int64_t left_step = 0;  ///< floats from one result pixel's input to the next one's
-  std::span<const int64_t> taps;
-  const float* weights = nullptr;  ///< [taps, weights_stride], of which 16 are used
-  int64_t weights_stride = 0;
+  int64_t left_step = 0;    ///< floats from one result pixel's input to the next one's
+  int64_t left_row = 0;     ///< from what one row of the filter meets to the next row's
+  int64_t left_column = 0;  ///< from what one column of the filter meets to the next column's
+  int64_t rows = 0;         ///< of the filter
+  int64_t columns = 0;
+  const float* weights = nullptr;  ///< [rows, weights_row], [columns, weights_column], 16
+  int64_t weights_row = 0;
+  int64_t weights_column = 0;
   const float* bias = nullptr;  ///< [16], or null
   float* result = nullptr;      ///< [pixels, 16]
   int64_t pixels = 0;
+  Bounds bounds;
 };
 void ApplyFilters(const FilterRow& row);
 
