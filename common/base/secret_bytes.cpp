@@ -41,7 +41,7 @@ class SparePages {
   // True if it keeps them; all of them are zero.
   bool Keep(const Pages& pages) {
     const std::lock_guard lock(mutex_);
-    const auto free = std::ranges::find(kept_, size_t{0}, &Pages::bytes);
+    auto* const free = std::ranges::find(kept_, size_t{0}, &Pages::bytes);
     if (free == kept_.end() || pages.bytes > kMostBytes - total_) return false;
     Forbid(pages.data, pages.bytes);
     total_ += pages.bytes;

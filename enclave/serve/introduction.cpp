@@ -12,7 +12,7 @@ namespace ephemeralml::serve {
 namespace {
 
 // A handshake's part of the server is a tenth of that.
-constexpr uint64_t kMostBytesToClient = 16 * 1024;
+constexpr uint64_t kMostBytesToClient = uint64_t{16} * 1024;
 
 // As the kernel counts; nothing if it doesn't for this socket.
 std::optional<uint64_t> BytesReceived(int socket) {
@@ -24,7 +24,7 @@ std::optional<uint64_t> BytesReceived(int socket) {
 
 // Moves what has arrived, up to `limit` bytes in all, and then the end. Whether more may come.
 bool Move(int from, int to, uint64_t& moved, uint64_t limit) {
-  std::array<uint8_t, 4096> piece;
+  std::array<uint8_t, 4096> piece = {};
   while (moved < limit) {
     const size_t room = std::min<uint64_t>(piece.size(), limit - moved);
     const ssize_t count = recv(from, piece.data(), room, MSG_DONTWAIT);
