@@ -102,7 +102,8 @@ Bytes Zeros(const BlockedWeight& weight, ByteSpan packed) {
 
 // Zero points that aren't given lie in the middle.
 Bytes MiddleZeros(size_t count, size_t bits) {
-  return Bytes(count, static_cast<uint8_t>(1U << (bits - 1)));
+  Bytes zeros(count, static_cast<uint8_t>(1U << (bits - 1)));
+  return zeros;
 }
 
 ValueId CastTo(Composer& composer, ValueId value, ElementType type) {

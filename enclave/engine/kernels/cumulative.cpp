@@ -51,7 +51,7 @@ class Cumulative final : public Kernel {
     for (size_t i = 0; i < count; ++i) {
       const size_t at = (reverse_ ? count - 1 - i : i) * stride;
       const Wide before = total;
-      const auto element = static_cast<Wide>(source[at]);
+      const auto element = static_cast<Wide>(+source[at]);  // promoted first, sign and all
       total = static_cast<Wide>(adds ? total + element : total * element);
       target[at] = static_cast<T>(exclusive_ ? before : total);
     }

@@ -261,5 +261,14 @@ TEST(Resize, RefusesWhatDoesntFit) {
   RowTo(2, 4, "nearest", "half_pixel").Attr("nearest_mode", "x").ExpectError("attribute_invalid");
 }
 
+TEST(Upsample, TakesScalesAsResizeOfVersion10) {
+  for (const auto& [domain, version] : {std::pair("", 9), std::pair("ephemeralml", 1)}) {
+    OpTester test("Upsample", version, domain);
+    test.Attr("mode", "nearest").Input<float>({1, 1, 1, 2}, {1, 2});
+    test.Constant<float>({4}, {1, 1, 2, 2});
+    test.ExpectOutput<float>({1, 1, 2, 4}, {1, 1, 2, 2, 1, 1, 2, 2}).Run();
+  }
+}
+
 }  // namespace
 }  // namespace ephemeralml::engine::kernels
