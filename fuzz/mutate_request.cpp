@@ -16,9 +16,10 @@ constexpr uint64_t kOffsets = 4096;
 
 wire::DataType ChooseType(ByteSource& source) {
   static constexpr auto kTypes = std::to_array<wire::DataType>(
-      {wire::FLOAT, wire::UINT8, wire::INT8, wire::UINT16, wire::INT16, wire::INT32, wire::INT64,
-       wire::STRING, wire::BOOL, wire::FLOAT16, wire::DOUBLE, wire::UINT32, wire::UINT64,
-       wire::BFLOAT16});
+      {wire::FLOAT,          wire::UINT8,      wire::INT8,       wire::UINT16,   wire::INT16,
+       wire::INT32,          wire::INT64,      wire::STRING,     wire::BOOL,     wire::FLOAT16,
+       wire::DOUBLE,         wire::UINT32,     wire::UINT64,     wire::BFLOAT16, wire::FLOAT8E4M3FN,
+       wire::FLOAT8E5M2FNUZ, wire::FLOAT8E8M0, wire::FLOAT4E2M1, wire::INT4,     wire::UINT2});
   return source.Of(kTypes);
 }
 

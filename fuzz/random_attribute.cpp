@@ -201,7 +201,7 @@ bool MakeAttribute(std::string_view name, ByteSource& source, wire::Attribute& a
       return true;
     case wire::Attribute::kTensor: {
       wire::InlineTensor& tensor = *attribute.mutable_tensor();
-      tensor.set_type(static_cast<wire::DataType>(source.Below(17)));
+      tensor.set_type(static_cast<wire::DataType>(source.Below(wire::DataType_ARRAYSIZE)));
       if (!wire::DataType_IsValid(tensor.type())) tensor.set_type(wire::FLOAT);
       if (source.Chance(200)) tensor.add_dims(1);
       tensor.set_data(MakeElements(tensor.type(), 1, source));

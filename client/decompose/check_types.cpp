@@ -26,6 +26,11 @@ constexpr Types kNumbers = kSigned | Only(ElementType::kUint8) | Only(ElementTyp
                            Only(ElementType::kUint32) | Only(ElementType::kUint64);
 constexpr Types kBytes = Only(ElementType::kInt8) | Only(ElementType::kUint8);
 constexpr Types kQuantized = kBytes | Only(ElementType::kInt16) | Only(ElementType::kUint16);
+constexpr Types kSmallIntegers = Only(ElementType::kInt4) | Only(ElementType::kUint4) |
+                                 Only(ElementType::kInt2) | Only(ElementType::kUint2);
+constexpr Types kSmallFloats = Only(ElementType::kFloat8E4M3FN) |
+                               Only(ElementType::kFloat8E4M3FNUZ) | Only(ElementType::kFloat8E5M2) |
+                               Only(ElementType::kFloat8E5M2FNUZ) | Only(ElementType::kFloat4E2M1);
 constexpr Types kScalable = kFloat32 | Only(ElementType::kFloat16) | Only(ElementType::kBfloat16) |
                             Only(ElementType::kInt32);
 constexpr Types kUnsigned = Only(ElementType::kUint8) | Only(ElementType::kUint16) |
@@ -50,6 +55,7 @@ enum class Gives {
   kBool,
   kInt32,
   kInt64,
+  kScale,
   kTo,
   kUint8,
   kValue,
@@ -80,6 +86,7 @@ constexpr auto kRules = std::to_array<TypeRule>({
     {"Attention", kFloat32, 3, Gives::kAsFirst},
     {"AveragePool", kFloat32, 1, Gives::kAsFirst},
     {"BatchNormalization", kFloat32, 5, Gives::kAsFirst},
+    {"BitCast", kAny & ~kStrings, 1, Gives::kTo},
     {"BitShift", kUnsigned, 2, Gives::kAsFirst},
     {"BitwiseAnd", kIntegers, 2, Gives::kAsFirst},
     {"BitwiseNot", kIntegers, 1, Gives::kAsFirst},
@@ -106,7 +113,8 @@ constexpr auto kRules = std::to_array<TypeRule>({
     {"DFT", kFloats, 1, Gives::kAsFirst},
     {"DeformConv", kFloat32, 5, Gives::kAsFirst},
     {"DepthToSpace", kAny, 1, Gives::kAsFirst},
-    {"DequantizeLinear", kQuantized | Only(ElementType::kInt32), 1, Gives::kAsSecond},
+    {"DequantizeLinear", kQuantized | Only(ElementType::kInt32) | kSmallIntegers | kSmallFloats, 1,
+     Gives::kScale},
     {"Det", kFloats, 1, Gives::kAsFirst},
     {"Div", kNumbers, 2, Gives::kAsFirst},
     {"Dropout", kAny, 1, Gives::kAsFirst},
@@ -249,6 +257,13 @@ const onnx::Attribute* FindAttribute(const ProgramNode& node, std::string_view n
   return found == attributes.end() ? nullptr : &*found;
 }
 
+// The type that an attribute names by its number; kUndefined without it.
+ElementType NamedType(const ProgramNode& node, std::string_view name) {
+  const auto number = IntAttribute(node, name).value_or(0);
+  return std::in_range<int>(number) ? wire::ElementTypeFromNumber(static_cast<int>(number))
+                                    : ElementType::kUndefined;
+}
+
 class TypeChecker {
  public:
   explicit TypeChecker(const Program& program) : program_(program) {
@@ -329,18 +344,18 @@ class TypeChecker {
         return ElementType::kInt32;
       case Gives::kInt64:
         return ElementType::kInt64;
-      case Gives::kTo: {
-        const onnx::Attribute* to = FindAttribute(node, "to");
-        if (to == nullptr || !std::in_range<int>(to->i)) return ElementType::kUndefined;
-        return wire::ElementTypeFromNumber(static_cast<int>(to->i));
+      case Gives::kScale: {
+        const auto type = NamedType(node, "output_dtype");
+        return type == ElementType::kUndefined ? TypeOfInput(node, 1) : type;
       }
+      case Gives::kTo:
+        return NamedType(node, "to");
       case Gives::kUint8:
         return ElementType::kUint8;
       case Gives::kZeroPoint: {
-        const auto type = IntAttribute(node, "output_dtype").value_or(0);
         if (node.inputs.size() > 2 && node.inputs[2] != 0) return TypeOfInput(node, 2);
-        if (type == 0 || !std::in_range<int>(type)) return ElementType::kUint8;
-        return wire::ElementTypeFromNumber(static_cast<int>(type));
+        const auto type = NamedType(node, "output_dtype");
+        return type == ElementType::kUndefined ? ElementType::kUint8 : type;
       }
       case Gives::kValue: {
         const onnx::Attribute* value = FindAttribute(node, "value");

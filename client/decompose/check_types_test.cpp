@@ -93,6 +93,23 @@ TEST(CheckTypes, FollowsCasts) {
   EXPECT_EQ(Verdict(builder).reason, "accepted");
 }
 
+TEST(CheckTypes, SmallTypesAreMovedCastAndDequantizedAlone) {
+  constexpr int kFloat8E4M3FN = 17;  // newer than Debian's ONNX
+  constexpr int kInt2 = 26;
+  for (int type = kFloat8E4M3FN; type <= kInt2; ++type) {
+    EXPECT_EQ(ReasonFor("Transpose", 1, type), "accepted") << type;
+    EXPECT_EQ(ReasonFor("Add", 2, type), "type_unsupported") << type;
+    EXPECT_EQ(ReasonFor("Sigmoid", 1, type), "type_unsupported") << type;
+  }
+  ModelBuilder builder(23);
+  builder.Input("x", {2, 2}, kFloat8E4M3FN).Input("scale", {}, Proto::FLOAT).Output("y", {2, 2});
+  ::onnx::NodeProto* node = builder.Node("DequantizeLinear", {"x", "scale"}, {"a"});
+  builder.Node("MatMul", {"a", "a"}, {"y"});
+  EXPECT_EQ(Verdict(builder).reason, "accepted");
+  AddInt(node, "output_dtype", Proto::DOUBLE);
+  EXPECT_EQ(Verdict(builder).reason, "type_unsupported");
+}
+
 TEST(CheckTypes, FollowsShapesAndComparisons) {
   ModelBuilder builder;
   builder.Input("x", {2, 2}).Output("y", {2});

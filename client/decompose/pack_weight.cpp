@@ -4,8 +4,8 @@
 #include <cstring>
 #include <vector>
 
-#include "client/tensors/narrow_float.h"
 #include "common/base/secret_bytes.h"
+#include "common/wire/narrow_float.h"
 
 namespace ephemeralml::decompose {
 namespace {
@@ -79,7 +79,7 @@ class Packer {
     for (size_t pair = 0; pair < pairs; ++pair) {
       for (size_t i = 0; i < 2 * width_; ++i) {
         const float value = values[(2 * pair + i % 2) * width_ + i / 2];
-        const uint16_t half = tensors::Narrow(tensors::kBfloat, value);
+        const uint16_t half = wire::Narrow(wire::kBfloat, value, {.saturate = false});
         if (std::isfinite(value) && (half & 0x7F80) == 0x7F80) return OutOfRange();
         *halves++ = (half & 0x7F80) == 0 ? half & 0x8000 : half;
       }
@@ -98,11 +98,10 @@ class Packer {
     if (source_.storage == wire::ElementType::kFloat) return writer_.Append(floats);
     const auto* values = reinterpret_cast<const float*>(floats.data());
     auto* halves = reinterpret_cast<uint16_t*>(halves_.Fill().data());
-    const tensors::NarrowFloat format =
-        source_.storage == wire::ElementType::kFloat16 ? tensors::kHalf : tensors::kBfloat;
+    const wire::NarrowFloat& format = wire::FormatOf(source_.storage);
     for (size_t i = 0; i < count; ++i) {
-      halves[i] = tensors::Narrow(format, values[i]);
-      if (std::isfinite(values[i]) && !std::isfinite(tensors::Widen(format, halves[i]))) {
+      halves[i] = wire::Narrow(format, values[i], {.saturate = false});
+      if (std::isfinite(values[i]) && !std::isfinite(wire::Widen(format, halves[i]))) {
         return OutOfRange();
       }
     }

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "client/tensors/json_walker.h"
-#include "client/tensors/narrow_float.h"
+#include "common/wire/narrow_float.h"
 
 namespace ephemeralml::tensors {
 namespace {
@@ -99,9 +99,19 @@ void AppendElement(std::string& out, ElementType type, ByteSpan data, size_t i) 
     case ElementType::kDouble:
       return AppendReal(out, ElementAt<double>(data, i));
     case ElementType::kFloat16:
-      return AppendReal(out, Widen(kHalf, ElementAt<uint16_t>(data, i)));
     case ElementType::kBfloat16:
-      return AppendReal(out, Widen(kBfloat, ElementAt<uint16_t>(data, i)));
+      return AppendReal(out, wire::Widen(wire::FormatOf(type), ElementAt<uint16_t>(data, i)));
+    case ElementType::kFloat8E4M3FN:
+    case ElementType::kFloat8E4M3FNUZ:
+    case ElementType::kFloat8E5M2:
+    case ElementType::kFloat8E5M2FNUZ:
+    case ElementType::kFloat4E2M1:
+    case ElementType::kFloat8E8M0:
+    case ElementType::kUint4:
+    case ElementType::kInt4:
+    case ElementType::kUint2:
+    case ElementType::kInt2:
+      return AppendReal(out, wire::ValuesOf(type)[data[i]]);
     case ElementType::kUint8:
       return AppendNumber(out, ElementAt<uint8_t>(data, i));
     case ElementType::kInt8:
@@ -148,13 +158,19 @@ Done AppendTensor(std::string& out, const NamedTensor& tensor) {
   return {};
 }
 
-// Enough for the text, so that it doesn't grow and leave copies: a float takes at most 15
-// characters, an int64 20, a double 24, and two part them.
+// Characters for each byte of an element: a float takes at most 15, an int64 20, a double 24, and
+// two part them.
+size_t CharactersOf(ElementType type) {
+  if (wire::IsSmallFloat(type)) return 17;
+  return wire::ElementBytes(type) == 2 ? 9 : 7;
+}
+
+// Enough for the text, so that it doesn't grow and leave copies.
 size_t TextBytesBound(std::span<const NamedTensor> tensors) {
   size_t bound = 64;
   for (const NamedTensor& tensor : tensors) {
     bound += 128 + 6 * tensor.name.size() + 22 * tensor.shape.size();
-    bound += tensor.data.size() * (wire::ElementBytes(tensor.type) == 2 ? 9 : 7);
+    bound += tensor.data.size() * CharactersOf(tensor.type);
   }
   return bound;
 }

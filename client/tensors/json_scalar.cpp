@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "client/tensors/narrow_float.h"
+#include "common/wire/narrow_float.h"
 
 namespace ephemeralml::tensors {
 namespace {
@@ -57,12 +57,23 @@ Result<T> ReadReal(ElementType type, const JsonScalar& scalar) {
   return OutOfRange(type);
 }
 
-Done StoreNarrow(ElementType type, NarrowFloat format, const JsonScalar& scalar,
-                 MutableByteSpan out) {
+Done StoreNarrow(ElementType type, const JsonScalar& scalar, MutableByteSpan out) {
   TRY(const double value, ReadReal<double>(type, scalar));
-  const uint16_t bits = Narrow(format, value);
-  if (std::isfinite(value) && !std::isfinite(Widen(format, bits))) return OutOfRange(type);
+  const wire::NarrowFloat& format = wire::FormatOf(type);
+  if (!wire::Holds(format, value)) return OutOfRange(type);
+  const uint16_t bits =
+      wire::Narrow(format, value, {.saturate = false, .power = wire::Narrowing::Power::kNearest});
+  if (wire::ElementBytes(type) == 1) return Put(static_cast<uint8_t>(bits), out);
   return Put(bits, out);
+}
+
+// An integer of less than eight bits is one of eight in its range.
+Done StoreSmallInteger(ElementType type, const JsonScalar& scalar, MutableByteSpan out) {
+  const wire::SmallInteger format = wire::SmallIntegerOf(type);
+  int8_t value = 0;
+  TRY_OK(StoreInteger<int8_t>(type, scalar, {reinterpret_cast<uint8_t*>(&value), sizeof value}));
+  if (value < format.Least() || value > format.Most()) return OutOfRange(type);
+  return Put(value, out);
 }
 
 }  // namespace
@@ -78,9 +89,19 @@ Done StoreElement(ElementType type, const JsonScalar& scalar, MutableByteSpan ou
       return Put(value, out);
     }
     case ElementType::kFloat16:
-      return StoreNarrow(type, kHalf, scalar, out);
     case ElementType::kBfloat16:
-      return StoreNarrow(type, kBfloat, scalar, out);
+    case ElementType::kFloat8E4M3FN:
+    case ElementType::kFloat8E4M3FNUZ:
+    case ElementType::kFloat8E5M2:
+    case ElementType::kFloat8E5M2FNUZ:
+    case ElementType::kFloat4E2M1:
+    case ElementType::kFloat8E8M0:
+      return StoreNarrow(type, scalar, out);
+    case ElementType::kUint4:
+    case ElementType::kInt4:
+    case ElementType::kUint2:
+    case ElementType::kInt2:
+      return StoreSmallInteger(type, scalar, out);
     case ElementType::kUint8:
       return StoreInteger<uint8_t>(type, scalar, out);
     case ElementType::kInt8:

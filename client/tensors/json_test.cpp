@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -46,6 +47,28 @@ TEST(Json, GivesUntypedTensorsTheModelsTypes) {
             ElementType::kInt8);
 }
 
+TEST(Json, RefusesWhatASmallTypeCantHold) {
+  const auto reason = [](const std::string& type, const std::string& value) {
+    return ReasonFor(R"({"x": {"type": ")" + type + R"(", "data": [)" + value + "]}}");
+  };
+  for (const auto& [type, good, bad] :
+       std::vector<std::array<std::string, 3>>{{"int4", "7", "8"},
+                                               {"int4", "-8", "-9"},
+                                               {"uint4", "15", "16"},
+                                               {"int2", "-2", "2"},
+                                               {"uint2", "3", "-1"},
+                                               {"float8e4m3fn", "448", "500"},
+                                               {"float8e4m3fn", "\"nan\"", "\"inf\""},
+                                               {"float8e5m2", "\"inf\"", "1e9"},
+                                               {"float8e4m3fnuz", "-240", "300.5"},
+                                               {"float4e2m1", "-6.0", "\"nan\""},
+                                               {"float8e8m0", "0.5", "0"}}) {
+    EXPECT_EQ(reason(type, good), "accepted") << type << good;
+    EXPECT_EQ(reason(type, bad), "json_number_out_of_range") << type << bad;
+  }
+  EXPECT_EQ(reason("uint4", "1.5"), "json_type_mismatch");
+}
+
 TEST(Json, RoundTripsExtremesOfEveryType) {
   using Floats = std::numeric_limits<float>;
   using Doubles = std::numeric_limits<double>;
@@ -58,6 +81,18 @@ TEST(Json, RoundTripsExtremesOfEveryType) {
                                        {0.1, Doubles::max(), Doubles::denorm_min(), -0.0}));
   tensors.push_back(MakeTensor<uint16_t>("h", ElementType::kFloat16, {3}, {1, 0x7bff, 0xfc00}));
   tensors.push_back(MakeTensor<uint16_t>("b", ElementType::kBfloat16, {2}, {1, 0x7f7f}));
+  Bytes codes(255);
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i);
+  tensors.push_back(MakeTensor<uint8_t>("e8m0", ElementType::kFloat8E8M0, {255}, codes));
+  tensors.push_back(MakeTensor<uint8_t>("e4", ElementType::kFloat8E4M3FN, {3}, {1, 0x7E, 0x80}));
+  tensors.push_back(MakeTensor<uint8_t>("e4uz", ElementType::kFloat8E4M3FNUZ, {2}, {1, 0xFF}));
+  tensors.push_back(MakeTensor<uint8_t>("e5", ElementType::kFloat8E5M2, {3}, {1, 0x7B, 0xFC}));
+  tensors.push_back(MakeTensor<uint8_t>("e5uz", ElementType::kFloat8E5M2FNUZ, {2}, {1, 0xFF}));
+  tensors.push_back(MakeTensor<uint8_t>("e2m1", ElementType::kFloat4E2M1, {3}, {1, 7, 8}));
+  tensors.push_back(MakeTensor<int8_t>("i4", ElementType::kInt4, {2}, {-8, 7}));
+  tensors.push_back(MakeTensor<uint8_t>("u4", ElementType::kUint4, {2}, {0, 15}));
+  tensors.push_back(MakeTensor<int8_t>("i2", ElementType::kInt2, {2}, {-2, 1}));
+  tensors.push_back(MakeTensor<uint8_t>("u2", ElementType::kUint2, {2}, {0, 3}));
   tensors.push_back(MakeTensor<int64_t>("i", ElementType::kInt64, {2}, {INT64_MIN, INT64_MAX}));
   tensors.push_back(MakeTensor<uint64_t>("u", ElementType::kUint64, {1}, {UINT64_MAX}));
   tensors.push_back(MakeTensor<int8_t>("i8", ElementType::kInt8, {2}, {-128, 127}));

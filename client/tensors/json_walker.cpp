@@ -26,7 +26,7 @@ Error OverLimit(std::string what) {
 }
 
 Result<ElementType> TypeNamed(std::string_view name) {
-  for (int number = 0; number <= static_cast<int>(ElementType::kBfloat16); ++number) {
+  for (int number = 0; number <= static_cast<int>(ElementType::kInt2); ++number) {
     const auto type = static_cast<ElementType>(number);
     if (wire::ElementBytes(type) > 0 && wire::Name(type) == name) return type;
   }

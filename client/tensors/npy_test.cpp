@@ -85,6 +85,8 @@ TEST(Npy, RefusesOtherElementTypes) {
   }
   const auto bfloat = MakeTensor<uint16_t>("", ElementType::kBfloat16, {1}, {0});
   EXPECT_EQ(EncodeNpy(bfloat).error().reason, "npy_unsupported");
+  const auto nibble = MakeTensor<uint8_t>("", ElementType::kInt4, {1}, {7});
+  EXPECT_EQ(EncodeNpy(nibble).error().reason, "npy_unsupported");
 }
 
 TEST(Npy, RefusesHeadersThatNumPyWouldNotWrite) {

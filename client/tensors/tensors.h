@@ -60,7 +60,8 @@ Result<std::vector<NamedTensor>> ReadTensors(const std::filesystem::path& path,
 
 /// Writes a file atomically, readable by its owner alone. Equal tensors make equal files.
 /// Errors: kIo `file_unwritable`; kInvalidArgument `tensor_file_kind_unknown`,
-/// `npy_holds_one_tensor`, `tensor_name_twice`; kUnsupported `npy_unsupported` (bfloat16).
+/// `npy_holds_one_tensor`, `tensor_name_twice`; kUnsupported `npy_unsupported` (bfloat16, and all
+/// types of less than eight bits and floats of eight: NumPy has none of them).
 Done WriteTensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors);
 
 }  // namespace ephemeralml::tensors

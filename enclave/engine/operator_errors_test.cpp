@@ -39,6 +39,8 @@ const std::vector<Operand> kOperands = {
     {"bytes", wire::UINT8, {3}},
     {"doubles", wire::DOUBLE, {1, 3}},
     {"negative integers", wire::INT32, {2}},
+    {"floats of eight bits", wire::FLOAT8E5M2, {2, 2}},
+    {"integers of four bits", wire::INT4, {2}},
 };
 
 std::string Elements(const Operand& operand) {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <set>
 
+#include "client/decompose/onnx/tensor_data.h"
 #include "common/wire/strings.h"
 
 namespace ephemeralml::conformance {
@@ -72,12 +73,33 @@ Bytes TypedElements(const ::onnx::TensorProto& proto) {
   return bytes;
 }
 
+size_t CountOf(const std::vector<int64_t>& shape) {
+  size_t count = 1;
+  for (const int64_t extent : shape) count *= static_cast<size_t>(extent);
+  return count;
+}
+
+// Small elements as they lie in ONNX's files, the first in a byte's lowest bits.
+std::string Packed(ElementType type, ByteSpan elements) {
+  const auto bits = static_cast<size_t>(wire::ElementBits(type));
+  const size_t in_a_byte = 8 / bits;
+  std::string packed((elements.size() + in_a_byte - 1) / in_a_byte, '\0');
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const auto low = static_cast<size_t>(elements[i]) & ((size_t{1} << bits) - 1);
+    packed[i / in_a_byte] |= static_cast<char>(low << (i % in_a_byte * bits));
+  }
+  return packed;
+}
+
 Value FromTensor(const ::onnx::TensorProto& proto) {
   Value value;
   value.type = wire::ElementTypeFromNumber(proto.data_type());
   value.shape.assign(proto.dims().begin(), proto.dims().end());
   const Bytes typed = proto.has_raw_data() ? Bytes() : TypedElements(proto);
-  value.data = SecretBytes::CopyOf(proto.has_raw_data() ? AsBytes(proto.raw_data()) : typed);
+  const ByteSpan stored = proto.has_raw_data() ? AsBytes(proto.raw_data()) : ByteSpan(typed);
+  const bool is_packed = wire::ElementBits(value.type) % 8 != 0;
+  value.data = SecretBytes::CopyOf(
+      is_packed ? onnx::Unpacked(value.type, stored, CountOf(value.shape)) : stored);
   return value;
 }
 
@@ -185,10 +207,10 @@ Value Copy(const Value& value) {
   proto.mutable_dims()->Add(value.shape.begin(), value.shape.end());
   const ByteSpan bytes = value.data.Reveal();
   if (value.type == ElementType::kString) {
-    int64_t count = 1;
-    for (const int64_t extent : value.shape) count *= extent;
-    const auto texts = wire::DecodeStrings(bytes, static_cast<size_t>(count));
+    const auto texts = wire::DecodeStrings(bytes, CountOf(value.shape));
     for (const std::string_view text : *texts) proto.add_string_data(std::string(text));
+  } else if (wire::ElementBits(value.type) % 8 != 0) {
+    proto.set_raw_data(Packed(value.type, bytes));
   } else {
     proto.set_raw_data(std::string(AsText(bytes)));
   }

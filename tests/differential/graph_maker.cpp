@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "client/tensors/narrow_float.h"
 #include "common/operators/operators.h"
+#include "common/wire/narrow_float.h"
 
 namespace ephemeralml::differential {
 namespace {
@@ -74,7 +74,7 @@ Bytes GraphMaker::Elements(ElementType type, size_t count, const Numbers& number
         Append(bytes, static_cast<float>(number));
         break;
       case ElementType::kFloat16:
-        Append(bytes, tensors::Narrow(tensors::kHalf, number));
+        Append(bytes, wire::Narrow(wire::kHalf, number, {.saturate = false}));
         break;
       case ElementType::kDouble:
         Append(bytes, number);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "client/decompose/expand/narrow.h"
 #include "client/decompose/expand/rules.h"
 #include "client/decompose/onnx/tensor_data.h"
 
@@ -14,6 +13,13 @@ using wire::ElementType;
 
 constexpr int64_t kMostElements = int64_t{1} << 31;  // of an axis
 constexpr int64_t kLeastBlock = 16;
+
+// Element `index` of elements of `bits` bits, which divide eight: the lowest of a byte first.
+uint8_t PackedElement(ByteSpan bytes, size_t index, size_t bits) {
+  const size_t each = 8 / bits;
+  const auto mask = static_cast<uint8_t>((1U << bits) - 1);
+  return static_cast<uint8_t>((bytes[index / each] >> (index % each * bits)) & mask);
+}
 
 int64_t CeilOfQuotient(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
@@ -204,10 +210,10 @@ ValueId TableElements(Composer& composer, const BlockedTable& table, size_t inde
                       const std::vector<int64_t>& dims) {
   if (!table.is_packed) {
     const onnx::Tensor* tensor = composer.Constant(index);
-    const ValueId nibbles = UnpackedNibbles(composer, index);
-    if (nibbles != 0) return tensor->dims == dims ? nibbles : 0;
-    const bool has_bytes = tensor != nullptr && onnx::TypeOf(*tensor) == ElementType::kUint8;
-    return has_bytes && tensor->dims == dims ? composer.Input(index) : 0;
+    const ElementType type = tensor == nullptr ? ElementType::kUndefined : onnx::TypeOf(*tensor);
+    const bool is_known =
+        type == ElementType::kUint8 || type == ElementType::kInt4 || type == ElementType::kUint4;
+    return is_known && tensor->dims == dims ? composer.Input(index) : 0;
   }
   const size_t rows = table.rows();
   const auto columns = static_cast<size_t>(dims.back());

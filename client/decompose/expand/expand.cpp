@@ -16,8 +16,6 @@ struct Rule {
 };
 
 constexpr auto kRules = std::to_array<Rule>({
-    {{"", "Cast"}, 1, ExpandCast},
-    {{"", "DequantizeLinear"}, 2, ExpandDequantizeLinear},
     {{"", "LayerNormalization"}, 2, ExpandLayerNormalization},
     {{"", "SimplifiedLayerNormalization"}, 2, ExpandSimplifiedLayerNormalization},
     {{"", "Swish"}, 1, ExpandSwish},

@@ -43,11 +43,6 @@ bool ExpandQLinearSigmoid(Composer& composer);
 bool ExpandQLinearSoftmax(Composer& composer);
 bool ExpandQLinearWhere(Composer& composer);
 
-// Of weights of four bits, and of eight-bit floats: nibbles.cpp, float8.cpp.
-bool ExpandCast(Composer& composer);
-bool ExpandDequantizeLinear(Composer& composer);
-bool ExpandDequantizedFloat8(Composer& composer);
-
 // Of weights that are scaled in blocks: blocked_weights.cpp.
 bool ExpandGatherBlockQuantized(Composer& composer);
 bool ExpandMatMulNBits(Composer& composer);

@@ -6,6 +6,7 @@
 
 #include "client/decompose/onnx/message_reader.h"
 #include "common/base/checked.h"
+#include "common/wire/narrow_float.h"
 
 namespace ephemeralml::onnx {
 namespace {
@@ -39,7 +40,8 @@ Error Invalid(const Tensor& tensor, const std::string& what) {
   return {Code::kMalformed, "tensor_invalid", "tensor '" + std::string(tensor.name) + "' " + what};
 }
 
-// The values that a type stored in a wider field may take. The 16-bit floats are stored as bits.
+// The values that a type stored in a wider field may take. Floats of 16 bits and less are stored as
+// bits, elements of less than eight bits as the bytes that they are packed into.
 struct Range {
   int64_t least;
   int64_t most;
@@ -54,6 +56,16 @@ Range RangeOf(ElementType type) {
     case ElementType::kInt8:
       return kRange<int8_t>;
     case ElementType::kUint8:
+    case ElementType::kFloat8E4M3FN:
+    case ElementType::kFloat8E4M3FNUZ:
+    case ElementType::kFloat8E5M2:
+    case ElementType::kFloat8E5M2FNUZ:
+    case ElementType::kFloat8E8M0:
+    case ElementType::kUint4:
+    case ElementType::kInt4:
+    case ElementType::kFloat4E2M1:
+    case ElementType::kUint2:
+    case ElementType::kInt2:
       return kRange<uint8_t>;
     case ElementType::kInt16:
       return kRange<int16_t>;
@@ -127,13 +139,8 @@ Result<Bytes> ReadTypedData(const Tensor& tensor, ElementType type, size_t byte_
   return collector.Finish();
 }
 
-Result<TensorData> ReadUnchecked(const Tensor& tensor, ExternalFiles& files, size_t byte_count) {
-  if (tensor.derivation != nullptr) {
-    TRY(const TensorData source, ReadTensorData(tensor.derivation->source, files));
-    Bytes bytes = tensor.derivation->convert(source.bytes());
-    CHECK(bytes.size() == byte_count);
-    return TensorData::Owning(std::move(bytes));
-  }
+// What ONNX's encodings hold: `byte_count` bytes, in which small elements are still packed.
+Result<TensorData> ReadStored(const Tensor& tensor, ExternalFiles& files, size_t byte_count) {
   if (tensor.is_external) {
     TRY(const ByteSpan bytes, files.View(tensor, byte_count));
     return TensorData::ViewOf(bytes);
@@ -147,6 +154,22 @@ Result<TensorData> ReadUnchecked(const Tensor& tensor, ExternalFiles& files, siz
                                " bytes; its dimensions say " + std::to_string(byte_count));
   }
   return TensorData::ViewOf(*tensor.raw_data);
+}
+
+Result<TensorData> ReadUnchecked(const Tensor& tensor, ExternalFiles& files, size_t byte_count) {
+  if (tensor.derivation != nullptr) {
+    TRY(const TensorData source, ReadTensorData(tensor.derivation->source, files));
+    Bytes bytes = tensor.derivation->convert(source.bytes());
+    CHECK(bytes.size() == byte_count);
+    return TensorData::Owning(std::move(bytes));
+  }
+  const ElementType type = TypeOf(tensor);
+  const auto bits = static_cast<size_t>(wire::ElementBits(type));
+  if (bits == 0 || bits >= 8) return ReadStored(tensor, files, byte_count);
+  const size_t in_a_byte = 8 / bits;
+  const size_t packed_bytes = byte_count / in_a_byte + (byte_count % in_a_byte != 0 ? 1 : 0);
+  TRY(const TensorData packed, ReadStored(tensor, files, packed_bytes));
+  return TensorData::Owning(Unpacked(type, packed.bytes(), byte_count));
 }
 
 }  // namespace
@@ -173,6 +196,20 @@ Result<size_t> ByteCount(const Tensor& tensor) {
     TRY(bytes, CheckedMultiply(bytes, std::max<size_t>(static_cast<size_t>(dim), 1)));
   }
   return is_empty ? 0 : bytes;
+}
+
+Bytes Unpacked(ElementType type, ByteSpan packed, size_t count) {
+  const auto bits = static_cast<size_t>(wire::ElementBits(type));
+  CHECK(bits > 0 && bits < 8);
+  const size_t in_a_byte = 8 / bits;
+  CHECK(packed.size() >= count / in_a_byte + (count % in_a_byte != 0 ? 1 : 0));
+  const bool is_signed = wire::IsSmallInteger(type) && wire::SmallIntegerOf(type).is_signed;
+  const wire::SmallInteger format = {static_cast<int>(bits), is_signed};
+  Bytes bytes(count);
+  for (size_t i = 0; i < count; ++i) {
+    bytes[i] = format.Keep(static_cast<uint64_t>(packed[i / in_a_byte]) >> (i % in_a_byte * bits));
+  }
+  return bytes;
 }
 
 Result<TensorData> ReadTensorData(const Tensor& tensor, ExternalFiles& files) {

@@ -1,5 +1,6 @@
 #pragma once
-// A tensor's elements, whichever of ONNX's encodings they came in.
+// A tensor's elements, whichever of ONNX's encodings they came in. ONNX packs elements of less than
+// eight bits, the first into a byte's lowest bits; here they have a byte each (data_type.h).
 
 #include <utility>
 
@@ -33,9 +34,12 @@ class TensorData {
 /// The tensor's type; kUndefined if it has no fixed width or isn't known.
 wire::ElementType TypeOf(const Tensor& tensor);
 
-/// Bytes of all elements. Errors: kMalformed `tensor_invalid` (negative or too many dimensions),
-/// kUnsupported `type_unsupported`, kOverLimit `size_overflow`.
+/// Bytes of all elements, as TensorData holds them. Errors: kMalformed `tensor_invalid` (negative
+/// or too many dimensions), kUnsupported `type_unsupported`, kOverLimit `size_overflow`.
 Result<size_t> ByteCount(const Tensor& tensor);
+
+/// A byte for each of `count` packed elements of less than eight bits, of which there are enough.
+Bytes Unpacked(wire::ElementType type, ByteSpan packed, size_t count);
 
 /// Errors: those of ByteCount and ExternalFiles::View; kMalformed `tensor_invalid` (data of another
 /// size than the dimensions say, values out of the type's range).

@@ -75,6 +75,42 @@ TEST(ReadTensorData, ReadsAllThatIsStoredAsInt32) {
   EXPECT_EQ(Read(Proto::BFLOAT16, {1}, [](Proto& t) { AddInt32(t, {0x3F80}); }), "803f");
 }
 
+// ONNX's numbers of types that Debian's ONNX is too old to know.
+constexpr int kFloat8E4M3FN = 17;
+constexpr int kUint4 = 21;
+constexpr int kInt4 = 22;
+constexpr int kFloat4E2M1 = 23;
+constexpr int kFloat8E8M0 = 24;
+constexpr int kUint2 = 25;
+constexpr int kInt2 = 26;
+
+TEST(ReadTensorData, GivesEachPackedElementAByte) {
+  const auto raw = [](std::string bytes) { return [bytes](Proto& t) { t.set_raw_data(bytes); }; };
+  EXPECT_EQ(Read(kInt4, {5}, raw("\x21\xF8\x07")), "0102f8ff07");
+  EXPECT_EQ(Read(kUint4, {1, 3}, raw("\x21\xF8")), "010208");
+  EXPECT_EQ(Read(kFloat4E2M1, {2}, raw("\xF8")), "080f");
+  EXPECT_EQ(Read(kInt2, {5}, raw("\xE4\x02")),
+            "0001feff"
+            "fe");
+  EXPECT_EQ(Read(kUint2, {4}, raw("\xE4")), "00010203");
+  EXPECT_EQ(Read(kUint2, {0}, raw("")), "");
+  EXPECT_EQ(Read(kInt4, {3}, [](Proto& t) { AddInt32(t, {0x21, 0xF8}); }), "0102f8");
+  EXPECT_EQ(Read(kFloat8E4M3FN, {2}, [](Proto& t) { AddInt32(t, {0x38, 0xFF}); }), "38ff");
+  EXPECT_EQ(Read(kFloat8E8M0, {2}, raw("\x7F\x80")), "7f80");
+}
+
+TEST(ReadTensorData, RefusesPackedElementsOfAnotherNumber) {
+  for (const size_t size : {0U, 1U, 3U, 5U}) {
+    EXPECT_EQ(Read(kInt4, {4}, [&](Proto& t) { t.set_raw_data(std::string(size, 0)); }),
+              "tensor_invalid");
+    EXPECT_EQ(Read(kUint2, {5}, [&](Proto& t) { t.set_raw_data(std::string(size, 0)); }),
+              "tensor_invalid");
+  }
+  EXPECT_EQ(Read(kInt4, {4}, [](Proto& t) { AddInt32(t, {1}); }), "tensor_invalid");
+  EXPECT_EQ(Read(kInt4, {2}, [](Proto& t) { AddInt32(t, {256}); }), "tensor_invalid");
+  EXPECT_EQ(Read(kFloat8E4M3FN, {1}, [](Proto& t) { AddInt32(t, {-1}); }), "tensor_invalid");
+}
+
 // A parser must take repeated numbers one by one, too: Protocol Buffers says so.
 TEST(ReadTensorData, ReadsNumbersThatArentPacked) {
   // TensorProto {dims: 2, data_type: FLOAT, float_data: 1.5, float_data: -2}
@@ -130,7 +166,7 @@ TEST(ReadTensorData, RefusesImpossibleDimensions) {
 }
 
 TEST(ReadTensorData, RefusesTypesWithoutAFixedWidth) {
-  for (const int type : {0, 8, 14, 15, 17, 99, -1}) {
+  for (const int type : {0, 8, 14, 15, 27, 99, -1}) {
     EXPECT_EQ(Read(type, {1}, [](Proto& t) { t.set_raw_data("abcd"); }), "type_unsupported")
         << type;
   }

@@ -1,43 +1,10 @@
 #include "enclave/engine/kernels/convert.h"
 
-#include "enclave/engine/kernels/dispatch.h"
-#include "enclave/engine/kernels/half.h"
+#include "enclave/engine/kernels/convert_one.h"
 #include "enclave/engine/kernels/multiversion.h"
-#include "enclave/engine/kernels/saturate.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
-
-constexpr size_t kGrain = 32 * 1024;
-
-using CastTypes = TypeList<float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
-                           uint32_t, uint64_t, bool, Half, Bfloat16>;
-
-template <class From>
-auto Widened(From value) {
-  if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, Bfloat16>) {
-    return value.ToFloat();
-  } else {
-    return value;
-  }
-}
-
-template <class To, class From>
-To ConvertOne(From stored) {
-  const auto value = Widened(stored);
-  using Value = std::remove_const_t<decltype(value)>;
-  if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, Bfloat16>) {
-    if constexpr (std::is_same_v<Value, float>) {
-      return To::From(value);
-    } else {
-      return To::From(RoundToOdd(static_cast<double>(value)));
-    }
-  } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<Value>) {
-    return Saturated<To>(value);
-  } else {
-    return static_cast<To>(value);
-  }
-}
 
 // Booleans are bytes on both sides: what a peer stored may not be a C++ bool.
 template <class To, class From>
@@ -70,12 +37,15 @@ void Convert(const uint8_t* source, uint8_t* target, size_t begin, size_t end) {
 }  // namespace
 
 Done ConvertElements(Threads& threads, const TensorView& source, ElementType type,
-                     MutableByteSpan target) {
+                     MutableByteSpan target, const wire::Narrowing& how) {
+  if (IsSmall(source.type) || IsSmall(type)) {
+    return ConvertSmall(threads, source, type, target, how);
+  }
   return WithType(CastTypes{}, source.type, [&]<class From>(std::type_identity<From>) {
     return WithType(CastTypes{}, type, [&]<class To>(std::type_identity<To>) -> Done {
       const size_t count = source.bytes.size() / sizeof(From);
       CHECK(target.size() == count * sizeof(To));
-      threads.ParallelFor(count, kGrain, [&](size_t begin, size_t end) {
+      threads.ParallelFor(count, kConvertGrain, [&](size_t begin, size_t end) {
         Convert<To, From>(source.bytes.data(), target.data(), begin, end);
       });
       return {};

@@ -12,6 +12,18 @@ constexpr size_t kRunElements = 16 * 1024;
 
 size_t BlocksOf(size_t extent, size_t block) { return extent / block + (extent % block != 0); }
 
+Result<std::vector<float>> AsFloats(KernelContext& context, const TensorView& view) {
+  std::vector<float> floats(view.bytes.size() / wire::ElementBytes(view.type));
+  TRY_OK(
+      ConvertElements(context.threads(), view, ElementType::kFloat,
+                      {reinterpret_cast<uint8_t*>(floats.data()), floats.size() * sizeof(float)}));
+  return floats;
+}
+
+Error CountsDiffer() {
+  return ShapeInvalid("scale and zero point differ in their number of elements");
+}
+
 }  // namespace
 
 Done ScaleMap::CheckScale(const Shape& shape, const Shape& scale, size_t axis, int64_t block) {
@@ -83,30 +95,48 @@ ScaleRun ScaleMap::RunAt(size_t index) const {
 
 Result<std::vector<float>> ReadScales(KernelContext& context, size_t index) {
   TRY(const TensorView view, RequiredInput(context, index));
-  const bool is_float = view.type == ElementType::kFloat || view.type == ElementType::kFloat16 ||
-                        view.type == ElementType::kBfloat16;
-  if (!is_float) return TypeUnsupported(view.type);
-  std::vector<float> scales(view.bytes.size() / wire::ElementBytes(view.type));
-  TRY_OK(
-      ConvertElements(context.threads(), view, ElementType::kFloat,
-                      {reinterpret_cast<uint8_t*>(scales.data()), scales.size() * sizeof(float)}));
-  return scales;
+  const bool is_scale = view.type == ElementType::kFloat || view.type == ElementType::kFloat16 ||
+                        view.type == ElementType::kBfloat16 || view.type == ElementType::kInt32 ||
+                        view.type == ElementType::kFloat8E8M0;
+  if (!is_scale) return TypeUnsupported(view.type);
+  return AsFloats(context, view);
 }
 
 Result<std::vector<int32_t>> ReadZeroPoints(KernelContext& context, size_t index, size_t count) {
   std::vector<int32_t> zeros(count);
   if (index >= context.input_count() || !context.HasInput(index)) return zeros;
+  if (wire::IsSmallInteger(context.InputType(index))) {
+    TRY(const std::vector<float> small, ReadSmallZeroPoints(context, index, count));
+    std::ranges::transform(small, zeros.begin(), [](float v) { return static_cast<int32_t>(v); });
+    return zeros;
+  }
   TRY(const TensorView view, context.Input(index));
   using Types = TypeList<int8_t, uint8_t, int16_t, uint16_t, int32_t>;
   TRY_OK(WithType(Types{}, view.type, [&]<class T>(std::type_identity<T>) -> Done {
     const auto values = view.Values<T>();
     if (values.size() != count) {
-      return ShapeInvalid("scale and zero point differ in their number of elements");
+      return CountsDiffer();
     }
     std::ranges::copy(values, zeros.begin());
     return {};
   }));
   return zeros;
+}
+
+Result<std::vector<float>> ReadSmallZeroPoints(KernelContext& context, size_t index, size_t count) {
+  if (index >= context.input_count() || !context.HasInput(index)) return std::vector<float>(count);
+  TRY(const TensorView view, context.Input(index));
+  if (!wire::IsSmallInteger(view.type) && !wire::IsSmallFloat(view.type)) {
+    return TypeUnsupported(view.type);
+  }
+  if (view.bytes.size() != count) return CountsDiffer();
+  return AsFloats(context, view);
+}
+
+Result<ElementType> ReadLinearType(const NodeSpec& node, std::string_view name) {
+  TRY(const int64_t number, node.attributes.Int(name, 0));
+  if (number == 0) return ElementType::kUndefined;
+  return ReadTypeAttribute(node, name, ElementType::kUndefined);
 }
 
 int64_t OnnxVersion(const NodeSpec& node) {

@@ -48,14 +48,17 @@ class ScaleMap {
   size_t run_count_ = 0;
 };
 
-/// A scale's elements as floats. Types: float, float16, bfloat16.
+/// A scale's elements as floats. Types: float, float16, bfloat16, float8e8m0, int32.
 /// Errors: kUnsupported `type_unsupported`; those of KernelContext::Input.
 Result<std::vector<float>> ReadScales(KernelContext& context, size_t index);
 
 /// Zero points as integers, or `count` zeros if the input is left out. Types: all of
-/// QuantizedTypes, and int32. Errors: as ReadScales; kMalformed `shape_invalid` (not `count` of
-/// them).
+/// QuantizedTypes, int32, and integers of less than eight bits. Errors: as ReadScales; kMalformed
+/// `shape_invalid` (not `count` of them).
 Result<std::vector<int32_t>> ReadZeroPoints(KernelContext& context, size_t index, size_t count);
+
+/// As above, of a small type: floats of eight bits and less, integers of less than eight.
+Result<std::vector<float>> ReadSmallZeroPoints(KernelContext& context, size_t index, size_t count);
 
 /// `value`, which lies between -2^22 and 2^22, rounded to nearest, ties to even.
 [[gnu::always_inline]] inline float RoundSmall(float value) {
@@ -64,17 +67,31 @@ Result<std::vector<int32_t>> ReadZeroPoints(KernelContext& context, size_t index
   return (value + kUnits) - kUnits;
 }
 
-/// `value` rounded to nearest, ties to even, plus the zero point, within T's range; NaN gives the
+/// The numbers that integers of few bits may be.
+struct IntegerRange {
+  int32_t least = 0;
+  int32_t most = 0;
+};
+template <class T>
+inline constexpr IntegerRange kRangeOf = {std::numeric_limits<T>::min(),
+                                          std::numeric_limits<T>::max()};
+
+/// `value` rounded to nearest, ties to even, plus the zero point, within the range; NaN gives the
 /// range's lower end.
 template <class T>
-[[gnu::always_inline]] inline T Saturate(float value, int32_t zero_point) {
+[[gnu::always_inline]] inline T Saturate(float value, int32_t zero_point,
+                                         IntegerRange range = kRangeOf<T>) {
   static_assert(sizeof(T) <= 2);
-  const auto low = static_cast<float>(std::numeric_limits<T>::min() - zero_point);
-  const auto high = static_cast<float>(std::numeric_limits<T>::max() - zero_point);
+  const auto low = static_cast<float>(range.least - zero_point);
+  const auto high = static_cast<float>(range.most - zero_point);
   const float above = value > low ? value : low;
   const float within = above < high ? above : high;
   return static_cast<T>(static_cast<int32_t>(RoundSmall(within)) + zero_point);
 }
+
+/// The type that an attribute names; kUndefined if it is left out or 0. Errors: kUnsupported
+/// `type_unsupported` (no type of fixed width); those of Attributes.
+Result<ElementType> ReadLinearType(const NodeSpec& node, std::string_view name);
 
 /// The version of ai.onnx that a node's operator follows: our own follow the newest.
 int64_t OnnxVersion(const NodeSpec& node);

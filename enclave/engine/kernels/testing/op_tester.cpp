@@ -19,10 +19,7 @@ Value ToValue(const Tensor& tensor) {
 }
 
 Result<Tensor> ToTensor(const Value& value, Arena& arena) {
-  TRY(Tensor tensor, Tensor::Create(arena, value.type, value.shape));
-  CHECK(tensor.byte_count() == value.bytes.size());
-  std::ranges::copy(value.bytes, tensor.MutableBytes().begin());
-  return tensor;
+  return Tensor::CopyOf(arena, {value.type, value.shape, value.bytes});
 }
 
 template <class T>

@@ -108,6 +108,11 @@ class OpTester {
     input.texts = std::move(texts);
     return AddInput(std::move(input));
   }
+  /// The next input, bytes of a type that C++ has no name for, as an activation or a sealed weight.
+  OpTester& InputBytes(ElementType type, Shape shape, Bytes bytes, bool is_weight = false) {
+    return AddInput({{type, std::move(shape), std::move(bytes)},
+                     is_weight ? Kind::kWeight : Kind::kActivation});
+  }
   /// The next input is left out.
   OpTester& NoInput() { return AddInput({{}, Kind::kAbsent}); }
 
@@ -116,6 +121,9 @@ class OpTester {
   template <class T>
   OpTester& ExpectOutput(Shape shape, const std::vector<T>& values) {
     return AddExpected(Value::Of<T>(std::move(shape), values));
+  }
+  OpTester& ExpectBytes(ElementType type, Shape shape, Bytes bytes) {
+    return AddExpected(Value{type, std::move(shape), std::move(bytes)});
   }
   /// The next output is listed by the node and read by nobody.
   OpTester& UnwantedOutput() { return AddExpected(std::nullopt); }
