@@ -206,6 +206,13 @@ HWY_NOINLINE void Finish(const Strides& strides, const Rows& rows, int64_t colum
       return Map(strides, rows, columns,
                  [=](Vec x) { return hn::Mul(x, Bounded(hn::MulAdd(x, sixth, half), zero, one)); });
     }
+    case Activation::kSpelledHardSwish: {
+      const Vec three = Broadcast(3.0f);
+      const Vec six = Broadcast(6.0f);
+      return Map(strides, rows, columns, [=](Vec x) {
+        return hn::Div(hn::Mul(x, Bounded(hn::Add(x, three), zero, six)), six);
+      });
+    }
     case Activation::kLeakyRelu:
       return Map(strides, rows, columns,
                  [=](Vec x) { return hn::IfThenElse(hn::Lt(x, zero), hn::Mul(x, alpha), x); });
