@@ -122,7 +122,7 @@ struct Left {
   HWY_INLINE Left(const float* first, int64_t row_stride)
       : stride(kRowStride == 0 ? row_stride : kRowStride) {
     EPHEMERAL_UNROLL
-    for (int i = 0; i < kPointers; ++i) pointers[i] = first + i * kRowsEach * stride;
+    for (int i = 0; i < kPointers; ++i) pointers[i] = first + stride * kRowsEach * i;
   }
   HWY_INLINE Vec At(int row) const {
     return hn::Set(Lanes(), pointers[row / kRowsEach][row % kRowsEach * stride]);
