@@ -88,6 +88,7 @@ class Assigner {
       node.inputs[2] = residual.id;
       lanes = residual.lanes;
     }
+    lanes += std::abs(static_cast<double>(FloatAttribute(node, "shift").value_or(0)));
     lanes = ActivationLanes(node, lanes);
     PutBlocked(std::move(node), dims[0], lanes);
     return true;

@@ -18,8 +18,10 @@ struct Affine {
   bool has_scale = false;
   bool has_shift = false;
   /// A scale rounds each weight anew, which sums of a few products show: of these, a normalization
-  /// alone is worth it.
+  /// alone is worth it. Numbers are left to be multiplied and added afterwards.
   bool is_of_few = false;
+  float factor = 1;
+  float term = 0;
   const ProgramNode* last = nullptr;
 };
 
@@ -45,6 +47,7 @@ class ConvFuser {
     affine->is_of_few = is_depthwise;
     const ValueId input = TakeInputAffine(conv, *tensor, *affine);
     FollowAffine(*affine);
+    if (is_depthwise) FollowNumbers(*affine);
     Emit(input, weight, is_depthwise ? "DepthwiseConv" : "Conv", *affine, *std::move(window));
   }
 
@@ -83,8 +86,14 @@ class ConvFuser {
 
   std::optional<Affine> StartAffine(const ProgramNode& conv, int64_t channels) {
     const auto count = static_cast<size_t>(channels);
-    Affine affine{
-        std::vector<double>(count, 1), std::vector<double>(count), false, false, false, &conv};
+    Affine affine{std::vector<double>(count, 1),
+                  std::vector<double>(count),
+                  false,
+                  false,
+                  false,
+                  1,
+                  0,
+                  &conv};
     if (const ValueId bias = InputOf(conv, 2); bias != 0) {
       auto values = Row(bias, count);
       if (!values) return std::nullopt;
@@ -157,6 +166,39 @@ class ConvFuser {
       if (!taken) return;
       affine.last = user;
     }
+  }
+
+  // A product with a number and a sum with one, in this order, if an activation follows: a
+  // convolution that follows takes them by itself.
+  void FollowNumbers(Affine& affine) {
+    Affine followed = affine;
+    if (const auto scaled = NumberAfter(followed, "Mul")) {
+      followed.factor = scaled->scalar;
+      followed.last = scaled->node;
+    }
+    if (const auto shifted = NumberAfter(followed, "Add")) {
+      followed.term = shifted->scalar;
+      followed.last = shifted->node;
+    }
+    if (MatchActivation(rewriter_, facts_, followed.last->outputs[0])) affine = followed;
+  }
+
+  struct Number {
+    float scalar;
+    const ProgramNode* node;
+  };
+
+  std::optional<Number> NumberAfter(const Affine& affine, std::string_view op) {
+    // Lanes past the channels get the term.
+    constexpr float kMost = 1e6F;
+    const ValueId value = affine.last->outputs[0];
+    const ProgramNode* user = rewriter_.OnlyUser(value);
+    if (user == nullptr || !Is(*user, op) || MatchActivation(rewriter_, facts_, value)) {
+      return std::nullopt;
+    }
+    const auto parts = WithScalar(facts_, *user);
+    if (!parts || parts->value != value || !(std::abs(parts->scalar) <= kMost)) return std::nullopt;
+    return Number{parts->scalar, user};
   }
 
   // Source: ONNX operator BatchNormalization, versions 7 to 15, in inference.
@@ -241,6 +283,8 @@ class ConvFuser {
     for (ProgramAttribute& attribute : ActivationAttributes(epilogue.activation)) {
       attributes.push_back(std::move(attribute));
     }
+    if (affine.factor != 1) attributes.push_back({"scale", affine.factor});
+    if (affine.term != 0) attributes.push_back({"shift", affine.term});
     rewriter_.program().packings[weight] = std::move(packing);
     rewriter_.Replace(epilogue.last, OwnNode(op, std::move(inputs), epilogue.last->outputs[0],
                                              std::move(attributes)));

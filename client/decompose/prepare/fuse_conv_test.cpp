@@ -81,19 +81,39 @@ TEST_F(FuseConvTest, FoldsNumbersAndChannelConstants) {
   EXPECT_THAT(BiasOf(model), ElementsAre(3, 6, 9));
 }
 
-// Of depthwise convolutions a normalization is folded, a mere factor isn't: it costs precision.
-TEST(FuseConv, LeavesFactorsOfDepthwiseConvolutions) {
+// relu(2 conv(x) + 3), the convolution depthwise, or something else in place of relu.
+PreparedModel ScaledDepthwise(const char* after) {
   ModelBuilder builder;
   builder.Input("x", {1, 3, 8, 8})
       .Output("y", {1, 3, 8, 8})
       .Floats("w", {3, 1, 3, 3}, Counting(27));
   builder.Floats("two", {}, {2});
+  builder.Floats("three", {1}, {3});
   auto* conv = builder.Node("Conv", {"x", "w"}, {"c"});
   AddInt(conv, "group", 3);
   AddInts(conv, "pads", {1, 1, 1, 1});
-  builder.Node("Mul", {"c", "two"}, {"y"});
-  EXPECT_THAT(PreparedModel(builder).Operators(),
-              ElementsAre("our ToBlocked", "our DepthwiseConv", "Mul", "our FromBlocked"));
+  builder.Node("Mul", {"c", "two"}, {"m"});
+  builder.Node("Add", {"m", "three"}, {"s"});
+  builder.Node(after, {"s"}, {"y"});
+  return PreparedModel(builder);
+}
+
+// Into depthwise convolutions a normalization is folded, a mere factor isn't: it costs precision.
+TEST(FuseConv, LeavesFactorsOfDepthwiseConvolutions) {
+  EXPECT_THAT(
+      ScaledDepthwise("Abs").Operators(),
+      ElementsAre("our ToBlocked", "our DepthwiseConv", "Mul", "Add", "Abs", "our FromBlocked"));
+}
+
+TEST(FuseConv, GivesNumbersBeforeAnActivationToDepthwiseConvolutions) {
+  const PreparedModel model = ScaledDepthwise("Relu");
+  EXPECT_THAT(model.Operators(),
+              ElementsAre("our ToBlocked", "our DepthwiseConv", "our FromBlocked"));
+  const ProgramNode& fused = model.NodeOf("DepthwiseConv");
+  EXPECT_EQ(FloatAttribute(fused, "scale"), 2.0F);
+  EXPECT_EQ(FloatAttribute(fused, "shift"), 3.0F);
+  EXPECT_EQ(StringAttribute(fused, "activation"), "Relu");
+  EXPECT_THAT(model.PackingOf("w").channel_scale, IsEmpty());
 }
 
 // conv(2 x + 3), every weight being 1: twice conv(x), and 3 for each of the 4 channels.

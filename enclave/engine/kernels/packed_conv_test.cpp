@@ -139,6 +139,63 @@ TEST(PackedConv, FiltersEveryChannelAlone) {
               .depthwise = true});
 }
 
+TEST(PackedConv, LeavesOutTapsInThePaddingOfFilters) {
+  for (const int64_t size : {1, 2, 5, 14}) {
+    for (const int64_t pad : {1, 2, 4}) {
+      ExpectConv({.x = {1, 20, size, size + 1},
+                  .channels_out = 20,
+                  .kernel = {3, 3},
+                  .pads = {pad, 1, 2, pad},
+                  .depthwise = true});
+      ExpectConv({.x = {1, 16, size + 4, size + 4},
+                  .channels_out = 16,
+                  .kernel = {3, 2},
+                  .strides = {2, 2},
+                  .pads = {pad, pad, 0, 1},
+                  .dilations = {2, 3},
+                  .depthwise = true});
+    }
+  }
+}
+
+TEST(PackedConv, ScalesAndShiftsFilteredChannelsBeforeTheActivation) {
+  const Case c = {.x = {1, 20, 9, 13},
+                  .channels_out = 20,
+                  .kernel = {3, 3},
+                  .pads = {1, 1, 1, 1},
+                  .depthwise = true};
+  const Shape w_shape = {20, 1, 3, 3};
+  const std::vector<float> x = Random(c.x, 1), w = Random(w_shape, 2), bias = Random({20}, 3);
+  OpTester plain("Conv");
+  Window(plain, c).Attr("group", 20);
+  plain.Input<float>(c.x, x).Input<float>(w_shape, w).Input<float>({20}, bias);
+  const std::vector<float> y(plain.Outputs()->front().Values<float>());
+  const auto bounded = [](float value, float least, float most) {
+    return std::min(std::max(value, least), most);
+  };
+  const auto apply = [&](const std::string& name, float value) {
+    if (name == "Relu") return std::max(value, 0.0f);
+    return name == "HardSwish" ? value * bounded(value + 3, 0, 6) / 6 : value;
+  };
+  for (const std::string name : {"", "Relu", "HardSwish"}) {
+    std::vector<float> expected;
+    for (const float value : y) expected.push_back(apply(name, 2.5f * value - 0.75f));
+    // Lanes past the channels are as large as the shift at most, and nobody looks at them.
+    OpTester test("DepthwiseConv", 1, "ephemeralml");
+    Window(test, c).Attr("activation", name).Attr("scale", 2.5f).Attr("shift", -0.75f);
+    test.Input<float>(BlockedShape(c.x), Block(c.x, x));
+    test.PackedWeight(w_shape, w, bias, weights::PanelLayout::kDepthwisePanels);
+    const auto outputs = test.Outputs();
+    ASSERT_TRUE(outputs.has_value()) << outputs.error().what;
+    const std::vector<float> blocked(outputs->front().Values<float>());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const size_t channel = i / (9 * 13);
+      const size_t at = (channel / 16 * 9 * 13 + i % (9 * 13)) * 16 + channel % 16;
+      ASSERT_NEAR(blocked[at], expected[i], 2e-5) << name << ", element " << i;
+    }
+  }
+}
+
 TEST(PackedConv, TakesEmptyBatches) {
   OpTester("Conv", 1, "ephemeralml")
       .Input<float>({0, 1, 4, 4, 16}, {})

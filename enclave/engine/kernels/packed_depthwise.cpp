@@ -37,6 +37,8 @@ struct Filtering {
   const float* residual;
   float* y;
   std::vector<Run> runs;
+  float scale;
+  float shift;
   const panels::Epilogue& epilogue;
 
   int64_t output_plane() const { return window.output[1] * window.output[2] * kBlockLanes; }
@@ -71,6 +73,8 @@ void FilterPlane(const Filtering& f, int64_t plane, panels::FilterRow row) {
   row.left_step = window.stride[2] * kBlockLanes;
   row.left_row = window.dilation[1] * f.input.width * kBlockLanes;
   row.left_column = window.dilation[2] * kBlockLanes;
+  row.scale = f.scale;
+  row.shift = f.shift;
   if (f.residual == nullptr) row.bounds = panels::Bounds::Of(f.epilogue);
   for (int64_t y = 0; y < window.output[1]; ++y) {
     const int64_t at = plane * f.output_plane() + y * window.output[2] * kBlockLanes;
@@ -121,13 +125,13 @@ Done FilterBlocks(KernelContext& context, const Filtering& f, const weights::Pac
 }
 
 /// A convolution in which every channel has one filter of its own:
-/// Y = activation(conv(X, W) + bias + residual).
+/// Y = activation(scale·(conv(X, W) + bias) + shift + residual).
 /// Shapes: X [N, ⌈C/16⌉, H, W, 16], W [C, 1, kernel], residual and Y [N, ⌈C/16⌉, output, 16];
 /// float32. Errors: as Conv's. Source: docs/decisions/0006-prepared-graphs.md.
 class PackedDepthwise final : public Kernel {
  public:
-  PackedDepthwise(WindowAttributes window, panels::Epilogue epilogue)
-      : window_(std::move(window)), epilogue_(epilogue) {}
+  PackedDepthwise(WindowAttributes window, float scale, float shift, panels::Epilogue epilogue)
+      : window_(std::move(window)), scale_(scale), shift_(shift), epilogue_(epilogue) {}
 
   Done Run(KernelContext& context) const override {
     TRY(const BlockedInput input, ReadBlockedInput(context, 0));
@@ -152,6 +156,8 @@ class PackedDepthwise final : public Kernel {
                       .residual = residual,
                       .y = y.data(),
                       .runs = RunsOf(window),
+                      .scale = scale_,
+                      .shift = shift_,
                       .epilogue = epilogue_};
     const int64_t work = input.batch * input.blocks * f.output_plane() * Volume(window.kernel);
     const auto threads = static_cast<int64_t>(context.threads().count());
@@ -167,6 +173,8 @@ class PackedDepthwise final : public Kernel {
 
  private:
   WindowAttributes window_;
+  float scale_;
+  float shift_;
   panels::Epilogue epilogue_;
 };
 
@@ -174,9 +182,15 @@ class PackedDepthwise final : public Kernel {
 
 MadeKernel MakePackedDepthwise(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 3}));
-  TRY(const panels::Epilogue epilogue, ReadEpilogue(node.attributes));
+  TRY(panels::Epilogue epilogue, ReadEpilogue(node.attributes));
+  // Sums of so few products show each rounding that differs from the graph's own.
+  if (epilogue.activation == panels::Activation::kHardSwish) {
+    epilogue.activation = panels::Activation::kSpelledHardSwish;
+  }
   TRY(WindowAttributes window, WindowAttributes::Read(node.attributes));
-  return std::make_unique<PackedDepthwise>(std::move(window), epilogue);
+  TRY(const float scale, node.attributes.Float("scale", 1));
+  TRY(const float shift, node.attributes.Float("shift", 0));
+  return std::make_unique<PackedDepthwise>(std::move(window), scale, shift, epilogue);
 }
 
 }  // namespace ephemeralml::engine::kernels

@@ -34,6 +34,12 @@ HWY_INLINE void FilterPixels(const FilterRow& row, int64_t pixel, int64_t lane) 
     left += row.left_row;
     weights += row.weights_row;
   }
+  if (row.scale != 1 || row.shift != 0) {
+    const Vec scale = Broadcast(row.scale);
+    const Vec shift = Broadcast(row.shift);
+    EPHEMERAL_UNROLL
+    for (int p = 0; p < kPixels; ++p) sums[p] = hn::Add(hn::Mul(sums[p], scale), shift);
+  }
   if (row.bounds.is_bounded) {
     const Vec low = Broadcast(row.bounds.low);
     const Vec high = Broadcast(row.bounds.high);

@@ -38,6 +38,7 @@ double Apply(double x, const Epilogue& epilogue) {
     case Activation::kTanh:
       return std::tanh(x);
     case Activation::kHardSwish:
+    case Activation::kSpelledHardSwish:
       return x * bounded(x / 6 + 0.5, 0, 1);
     case Activation::kLeakyRelu:
       return x < 0 ? epilogue.alpha * x : x;
@@ -166,8 +167,8 @@ TEST_P(PanelProduct, AppliesEveryActivationAfterBiasAndResidual) {
   for (const Epilogue& epilogue :
        {Epilogue{Activation::kNone}, Epilogue{Activation::kRelu}, Epilogue{Activation::kGelu},
         Epilogue{Activation::kSigmoid}, Epilogue{Activation::kTanh},
-        Epilogue{Activation::kHardSwish}, Epilogue{Activation::kLeakyRelu, 0.1f},
-        Epilogue{Activation::kHardSigmoid, 0.3f, 0.4f},
+        Epilogue{Activation::kHardSwish}, Epilogue{Activation::kSpelledHardSwish},
+        Epilogue{Activation::kLeakyRelu, 0.1f}, Epilogue{Activation::kHardSigmoid, 0.3f, 0.4f},
         Epilogue{Activation::kClip, -0.5f, 0.75f}}) {
     for (const bool with : {false, true}) {
       ExpectMatrixProduct({.rows = 19,

@@ -122,7 +122,7 @@ struct Left {
   HWY_INLINE Left(const float* first, int64_t row_stride)
       : stride(kRowStride == 0 ? row_stride : kRowStride) {
     EPHEMERAL_UNROLL
-    for (int i = 0; i < kPointers; ++i) pointers[i] = first + i * kRowsEach * stride;
+    for (int i = 0; i < kPointers; ++i) pointers[i] = first + stride * kRowsEach * i;
   }
   HWY_INLINE Vec At(int row) const {
     return hn::Set(Lanes(), pointers[row / kRowsEach][row % kRowsEach * stride]);
@@ -205,6 +205,13 @@ HWY_NOINLINE void Finish(const Strides& strides, const Rows& rows, int64_t colum
       const Vec half = Broadcast(0.5f);
       return Map(strides, rows, columns,
                  [=](Vec x) { return hn::Mul(x, Bounded(hn::MulAdd(x, sixth, half), zero, one)); });
+    }
+    case Activation::kSpelledHardSwish: {
+      const Vec three = Broadcast(3.0f);
+      const Vec six = Broadcast(6.0f);
+      return Map(strides, rows, columns, [=](Vec x) {
+        return hn::Div(hn::Mul(x, Bounded(hn::Add(x, three), zero, six)), six);
+      });
     }
     case Activation::kLeakyRelu:
       return Map(strides, rows, columns,

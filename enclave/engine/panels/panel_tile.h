@@ -17,10 +17,11 @@ enum class Activation : uint8_t {
   kGelu,
   kSigmoid,
   kTanh,
-  kHardSwish,
-  kLeakyRelu,    ///< alpha: the slope below 0
-  kHardSigmoid,  ///< max(0, min(1, alpha x + beta))
-  kClip,         ///< to [alpha, beta]
+  kHardSwish,         ///< x · max(0, min(1, x / 6 + 1 / 2))
+  kSpelledHardSwish,  ///< x · max(0, min(6, x + 3)) / 6: the same, rounded as networks spell it out
+  kLeakyRelu,         ///< alpha: the slope below 0
+  kHardSigmoid,       ///< max(0, min(1, alpha x + beta))
+  kClip,              ///< to [alpha, beta]
 };
 
 struct Epilogue {
@@ -98,7 +99,8 @@ void FinishRows(const Strides& strides, const Rows& rows, int64_t columns,
 
 /// A row of pixels of a convolution in which every channel has a filter of its own, 16 channels at
 /// a time: result[i] = bias + the sum over filter rows r and columns c of weights[r, c] ·
-/// left[i · left_step + r · left_row + c · left_column], within the bounds.
+/// left[i · left_step + r · left_row + c · left_column], then times scale, plus shift, within the
+/// bounds.
 struct FilterRow {
   const float* left = nullptr;
   int64_t left_step = 0;    ///< floats from one result pixel's input to the next one's
@@ -112,6 +114,8 @@ struct FilterRow {
   const float* bias = nullptr;  ///< [16], or null
   float* result = nullptr;      ///< [pixels, 16]
   int64_t pixels = 0;
+  float scale = 1;
+  float shift = 0;
   Bounds bounds;
 };
 void ApplyFilters(const FilterRow& row);
