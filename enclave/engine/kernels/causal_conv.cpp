@@ -26,8 +26,7 @@ void Convolve(const CausalRow& row, int64_t length, int64_t taps) {
     for (int64_t i = 0; i < before && row.past != nullptr; ++i) {
       row.y[i] += weight * row.past[i + k];
     }
-    const float* x = row.x - (kept - k);
-    for (int64_t i = before; i < length; ++i) row.y[i] += weight * x[i];
+    for (int64_t i = before; i < length; ++i) row.y[i] += weight * row.x[i - (kept - k)];
   }
   if (row.present == nullptr) return;
   for (int64_t i = 0; i < kept; ++i) {
