@@ -6,12 +6,6 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include <algorithm>
-#include <array>
-#include <future>
-#include <span>
-#include <system_error>
-
 #include "client/verify/path.h"
 
 namespace ephemeralml::verify {
@@ -21,24 +15,14 @@ Error Untrusted(std::string_view reason, std::string what) {
   return {Code::kUntrusted, reason, std::move(what)};
 }
 
-bool HasP384Key(const X509* certificate) {
-  const EVP_PKEY* key = X509_get0_pubkey(certificate);
-  std::array<char, 32> group = {};
-  size_t length = 0;
-  return key != nullptr && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-         EVP_PKEY_get_group_name(key, group.data(), group.size(), &length) == 1 &&
-         std::string_view(group.data(), length) == SN_secp384r1;
-}
-
 // X509_get_key_usage says "everything" where the extension is absent; here that is nothing.
 uint32_t KeyUsage(X509* certificate) {
   const bool present = (X509_get_extension_flags(certificate) & EXFLAG_KUSAGE) != 0;
   return present ? X509_get_key_usage(certificate) : 0;
 }
 
-Done RequireKey(X509* certificate, const std::string& place) {
-  if (HasP384Key(certificate)) return {};
-  ERR_clear_error();
+Done RequireKey(const ParsedCertificate& certificate, const std::string& place) {
+  if (certificate.HasP384Key()) return {};
   return Error{Code::kUnsupported, "certificate_key_unsupported",
                place + " holds no P-384 key; every key of the chain must be one"};
 }
@@ -65,39 +49,6 @@ Done RequireLeaf(X509* certificate, const std::string& place) {
                      place + " must be for digital signatures and not for issuing");
   }
   return {};
-}
-
-// Parses certificates and checks the signature of each but the first by the one before it, so that
-// memory knows them. What fails is asked again where it is judged.
-void Recall(std::span<const ByteSpan> chain) {
-  CertificatePointer issuer;
-  for (const ByteSpan der : chain) {
-    const auto certificate = CertificateMemory::OfProcess().Parse(der);
-    if (!certificate || !HasP384Key((*certificate)->x509())) return;
-    if (issuer != nullptr) (void)(*certificate)->IsSignedBy(*issuer);
-    issuer = *certificate;
-  }
-}
-
-// Keys and signatures take the time, and each is a question of its own: another thread answers
-// those of the upper half. Without another thread nothing is lost but time.
-void RecallInHalves(const std::vector<Bytes>& bundle, ByteSpan leaf) {
-  std::vector<ByteSpan> chain(bundle.begin(), bundle.end());
-  chain.push_back(leaf);
-  const CertificateMemory& memory = CertificateMemory::OfProcess();
-  const auto is_known = [&](ByteSpan der) { return memory.Knows(der); };
-  if (std::ranges::all_of(chain, is_known)) return;
-  const size_t middle = chain.size() / 2;
-  const std::span<const ByteSpan> upper = std::span(chain).first(middle + 1);
-  const std::span<const ByteSpan> lower = std::span(chain).subspan(middle);
-  if (std::ranges::all_of(upper, is_known)) return Recall(lower);
-  std::future<void> other;
-  try {
-    other = std::async(std::launch::async, [&] { Recall(upper); });
-  } catch (const std::system_error&) {
-    Recall(upper);
-  }
-  Recall(lower);
 }
 
 Error ChainError(int code, const std::string& place, Time now) {
@@ -149,20 +100,19 @@ Done RequireRoot(ByteSpan certificate, const TrustRoot& root) {
 
 Done VerifyChain(const std::vector<Bytes>& bundle, ByteSpan leaf, Time now) {
   CHECK(!bundle.empty());
-  RecallInHalves(bundle, leaf);
   CertificateMemory& memory = CertificateMemory::OfProcess();
   const size_t size = bundle.size() + 1;
   std::vector<CertificatePointer> chain;
   for (const Bytes& der : bundle) {
     TRY(CertificatePointer certificate, memory.Parse(der));
     const std::string place = PlaceInChain(chain.size(), size);
-    TRY_OK(RequireKey(certificate->x509(), place));
+    TRY_OK(RequireKey(*certificate, place));
     TRY_OK(RequireAuthority(certificate->x509(), place));
     chain.push_back(std::move(certificate));
   }
   TRY(CertificatePointer certificate, memory.Parse(leaf));
   const std::string place = PlaceInChain(bundle.size(), size);
-  TRY_OK(RequireKey(certificate->x509(), place));
+  TRY_OK(RequireKey(*certificate, place));
   TRY_OK(RequireLeaf(certificate->x509(), place));
   chain.push_back(std::move(certificate));
   const auto failure = ValidatePath(chain, now);

@@ -1,9 +1,13 @@
 #include "client/verify/parsed_certificate.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/x509v3.h>
 
+#include <array>
 #include <atomic>
+#include <string_view>
 
 namespace ephemeralml::verify {
 namespace {
@@ -30,6 +34,17 @@ Result<CertificatePointer> ParsedCertificate::Parse(ByteSpan der) {
   (void)X509_get_extension_flags(x509);
   ERR_clear_error();
   return parsed;
+}
+
+bool ParsedCertificate::HasP384Key() const {
+  const EVP_PKEY* key = X509_get0_pubkey(x509());
+  std::array<char, 32> group = {};
+  size_t length = 0;
+  const bool holds = key != nullptr && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+                     EVP_PKEY_get_group_name(key, group.data(), group.size(), &length) == 1 &&
+                     std::string_view(group.data(), length) == SN_secp384r1;
+  ERR_clear_error();
+  return holds;
 }
 
 bool ParsedCertificate::IsSignedBy(const ParsedCertificate& issuer) const {

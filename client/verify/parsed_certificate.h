@@ -23,6 +23,7 @@ class ParsedCertificate {
 
   X509* x509() const { return x509_.get(); }
   const Bytes& der() const { return der_; }
+  bool HasP384Key() const;
 
   /// True if `issuer`'s key signed this certificate. A signature that held is remembered, for
   /// exactly these bytes of both: it can't cease to hold. Whether either may be used is for the

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "client/verify/chain.h"
+#include "client/verify/recollection.h"
 #include "common/cose/es384.h"
 
 namespace ephemeralml::verify {
@@ -19,11 +20,15 @@ class Examination {
   // `policy` null: no policy was asked.
   void Authenticate(const TrustRoot& root, const Policy* policy, Time now) {
     authentic_ = decoded_;
+    std::optional<Recollection> recollection;
+    if (authentic_) recollection.emplace(document_.cabundle, document_.certificate);
     Step("signature", "ES384, by the signing certificate", [&] { return CheckSignature(); });
     Step("root", std::string(root.name()),
          [&] { return RequireRoot(document_.cabundle.front(), root); });
-    Step("chain", "valid at " + ToText(now),
-         [&] { return VerifyChain(document_.cabundle, document_.certificate, now); });
+    Step("chain", "valid at " + ToText(now), [&] {
+      recollection->Finish();
+      return VerifyChain(document_.cabundle, document_.certificate, now);
+    });
     if (policy != nullptr && policy->revocation_lists().has_value()) {
       CheckAgainst(*policy->revocation_lists(), now);
     } else {
