@@ -93,6 +93,9 @@ void AppendReal(std::string& out, T value) {
 }
 
 void AppendElement(std::string& out, ElementType type, ByteSpan data, size_t i) {
+  if (wire::IsSmallFloat(type) || wire::IsSmallInteger(type)) {
+    return AppendReal(out, wire::ValuesOf(type)[data[i]]);
+  }
   switch (type) {
     case ElementType::kFloat:
       return AppendReal(out, ElementAt<float>(data, i));
@@ -101,17 +104,6 @@ void AppendElement(std::string& out, ElementType type, ByteSpan data, size_t i) 
     case ElementType::kFloat16:
     case ElementType::kBfloat16:
       return AppendReal(out, wire::Widen(wire::FormatOf(type), ElementAt<uint16_t>(data, i)));
-    case ElementType::kFloat8E4M3FN:
-    case ElementType::kFloat8E4M3FNUZ:
-    case ElementType::kFloat8E5M2:
-    case ElementType::kFloat8E5M2FNUZ:
-    case ElementType::kFloat4E2M1:
-    case ElementType::kFloat8E8M0:
-    case ElementType::kUint4:
-    case ElementType::kInt4:
-    case ElementType::kUint2:
-    case ElementType::kInt2:
-      return AppendReal(out, wire::ValuesOf(type)[data[i]]);
     case ElementType::kUint8:
       return AppendNumber(out, ElementAt<uint8_t>(data, i));
     case ElementType::kInt8:
@@ -131,11 +123,9 @@ void AppendElement(std::string& out, ElementType type, ByteSpan data, size_t i) 
     case ElementType::kBool:
       out += data[i] != 0 ? "true" : "false";
       return;
-    case ElementType::kString:
-    case ElementType::kUndefined:
-      break;
+    default:
+      CHECK(false);  // ByteCount refused these
   }
-  CHECK(false);  // ByteCount refused these
 }
 
 Done AppendTensor(std::string& out, const NamedTensor& tensor) {

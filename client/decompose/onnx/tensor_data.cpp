@@ -55,28 +55,20 @@ Range RangeOf(ElementType type) {
       return {0, 1};
     case ElementType::kInt8:
       return kRange<int8_t>;
-    case ElementType::kUint8:
-    case ElementType::kFloat8E4M3FN:
-    case ElementType::kFloat8E4M3FNUZ:
-    case ElementType::kFloat8E5M2:
-    case ElementType::kFloat8E5M2FNUZ:
-    case ElementType::kFloat8E8M0:
-    case ElementType::kUint4:
-    case ElementType::kInt4:
-    case ElementType::kFloat4E2M1:
-    case ElementType::kUint2:
-    case ElementType::kInt2:
-      return kRange<uint8_t>;
     case ElementType::kInt16:
       return kRange<int16_t>;
-    case ElementType::kUint16:
-    case ElementType::kFloat16:
-    case ElementType::kBfloat16:
-      return kRange<uint16_t>;
     case ElementType::kInt32:
       return kRange<int32_t>;
     case ElementType::kUint32:
       return kRange<uint32_t>;
+    default:
+      break;
+  }
+  switch (wire::ElementBytes(type)) {  // of what else is written as the number that its bits are
+    case 1:
+      return kRange<uint8_t>;
+    case 2:
+      return kRange<uint16_t>;
     default:
       return kRange<int64_t>;
   }
