@@ -46,24 +46,52 @@ void PinTo(int processor) {
   (void)sched_setaffinity(0, sizeof set, &set);
 }
 
-// Written in assembly so that the compiler neither drops the work nor spills a chain.
+// One statement, so that the compiler neither drops the work nor keeps a chain in memory.
 [[gnu::target("avx512f")]] void MultiplyAddWide() {
-  __m512 chains[kChains];
-  for (auto& chain : chains) chain = _mm512_set1_ps(1);
+  const __m512 one = _mm512_set1_ps(1);
   const __m512 factor = _mm512_set1_ps(0.999F);
+  __m512 c[kChains] = {one, one, one, one, one, one, one, one, one, one, one, one};
   for (int i = 0; i < kRounds; ++i) {
-#pragma GCC unroll 12
-    for (auto& chain : chains) asm volatile("vfmadd231ps %1, %1, %0" : "+v"(chain) : "v"(factor));
+    asm volatile(
+        "vfmadd231ps %12, %12, %0\n\t"
+        "vfmadd231ps %12, %12, %1\n\t"
+        "vfmadd231ps %12, %12, %2\n\t"
+        "vfmadd231ps %12, %12, %3\n\t"
+        "vfmadd231ps %12, %12, %4\n\t"
+        "vfmadd231ps %12, %12, %5\n\t"
+        "vfmadd231ps %12, %12, %6\n\t"
+        "vfmadd231ps %12, %12, %7\n\t"
+        "vfmadd231ps %12, %12, %8\n\t"
+        "vfmadd231ps %12, %12, %9\n\t"
+        "vfmadd231ps %12, %12, %10\n\t"
+        "vfmadd231ps %12, %12, %11"
+        : "+v"(c[0]), "+v"(c[1]), "+v"(c[2]), "+v"(c[3]), "+v"(c[4]), "+v"(c[5]), "+v"(c[6]),
+          "+v"(c[7]), "+v"(c[8]), "+v"(c[9]), "+v"(c[10]), "+v"(c[11])
+        : "v"(factor));
   }
 }
 
 [[gnu::target("avx2,fma")]] void MultiplyAdd() {
-  __m256 chains[kChains];
-  for (auto& chain : chains) chain = _mm256_set1_ps(1);
+  const __m256 one = _mm256_set1_ps(1);
   const __m256 factor = _mm256_set1_ps(0.999F);
+  __m256 c[kChains] = {one, one, one, one, one, one, one, one, one, one, one, one};
   for (int i = 0; i < kRounds; ++i) {
-#pragma GCC unroll 12
-    for (auto& chain : chains) asm volatile("vfmadd231ps %1, %1, %0" : "+x"(chain) : "x"(factor));
+    asm volatile(
+        "vfmadd231ps %12, %12, %0\n\t"
+        "vfmadd231ps %12, %12, %1\n\t"
+        "vfmadd231ps %12, %12, %2\n\t"
+        "vfmadd231ps %12, %12, %3\n\t"
+        "vfmadd231ps %12, %12, %4\n\t"
+        "vfmadd231ps %12, %12, %5\n\t"
+        "vfmadd231ps %12, %12, %6\n\t"
+        "vfmadd231ps %12, %12, %7\n\t"
+        "vfmadd231ps %12, %12, %8\n\t"
+        "vfmadd231ps %12, %12, %9\n\t"
+        "vfmadd231ps %12, %12, %10\n\t"
+        "vfmadd231ps %12, %12, %11"
+        : "+x"(c[0]), "+x"(c[1]), "+x"(c[2]), "+x"(c[3]), "+x"(c[4]), "+x"(c[5]), "+x"(c[6]),
+          "+x"(c[7]), "+x"(c[8]), "+x"(c[9]), "+x"(c[10]), "+x"(c[11])
+        : "x"(factor));
   }
 }
 
