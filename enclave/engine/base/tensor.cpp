@@ -135,19 +135,20 @@ TensorView Tensor::View() const {
 }
 
 void Tensor::Release(Threads& threads) {
-  if (storage_ != nullptr && storage_.use_count() == 1) {
-    storage_->Release([&](MutableByteSpan bytes) {
-      threads.ParallelFor(bytes.size(), kWorthAThread, [&](size_t begin, size_t end) {
-        Wipe(bytes.subspan(begin, end - begin));
-      });
-    });
-  }
+  if (storage_ != nullptr && storage_.use_count() == 1) engine::Release(*storage_, threads);
   *this = Tensor();
 }
 
 MutableByteSpan Tensor::MutableBytes() {
   CHECK(storage_ == nullptr || storage_.use_count() == 1);
   return storage_ == nullptr ? MutableByteSpan() : storage_->bytes();
+}
+
+void Release(ArenaBlock& block, Threads& threads) {
+  block.Release([&](MutableByteSpan bytes) {
+    threads.ParallelFor(bytes.size(), kWorthAThread,
+                        [&](size_t begin, size_t end) { Wipe(bytes.subspan(begin, end - begin)); });
+  });
 }
 
 }  // namespace ephemeralml::engine

@@ -148,4 +148,7 @@ class Tensor {
   std::shared_ptr<const std::vector<Tensor>> elements_;
 };
 
+/// Wipes a block by all threads and gives it back. Not from within a parallel region.
+void Release(ArenaBlock& block, Threads& threads);
+
 }  // namespace ephemeralml::engine

@@ -33,14 +33,16 @@ class PackedConv final : public Kernel {
     TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
-    TRY(const PaddedInput padded, Pad(context, 0, input, window));
+    TRY(PaddedInput padded, Pad(context, 0, input, window));
     const std::vector<panels::Segment> sum = SumOf(input, padded, window, channels);
     product.left = padded.values;
     product.result = y.data();
     product.segments = sum;
     product.epilogue = epilogue_;
     Place(input, padded, window, shape, product);
-    return panels::MultiplyPacked(context, weight, product);
+    Done done = panels::MultiplyPacked(context, weight, product);
+    Release(padded.scratch, context.threads());
+    return done;
   }
 
  private:

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <span>
+
+#include "enclave/engine/kernels/multiversion.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
@@ -141,6 +144,42 @@ void CopyAs(Threads& threads, std::vector<BoxAxis> box, const T* source, T* targ
   });
 }
 
+// How often a row repeats each of its source's elements, which follow one another: enlarging by a
+// whole factor does. 0: it is no such row.
+size_t RepeatsOf(std::span<const int64_t> offsets) {
+  const auto differs = [&](int64_t offset) { return offset != offsets[0]; };
+  const auto times = static_cast<size_t>(std::ranges::find_if(offsets, differs) - offsets.begin());
+  for (size_t i = 0; i < offsets.size(); ++i) {
+    if (offsets[i] != offsets[0] + static_cast<int64_t>(i / times)) return 0;
+  }
+  return times;
+}
+
+template <class T, size_t kTimes>
+EPHEMERAL_MULTIVERSION void RepeatEach(const T* from, size_t count, T* to) {
+  for (size_t i = 0; i < count / kTimes; ++i) {
+    for (size_t j = 0; j < kTimes; ++j) to[i * kTimes + j] = from[i];
+  }
+}
+
+// One row by its offsets, whose RepeatsOf is `times`.
+template <class T>
+void CopyRowByOffsets(std::span<const int64_t> offsets, size_t times, const T* from, T* to) {
+  const size_t count = offsets.size();
+  switch (count % std::max<size_t>(times, 1) == 0 ? times : 0) {
+    case 1:
+      return (void)std::copy_n(from + offsets[0], count, to);
+    case 2:
+      return RepeatEach<T, 2>(from + offsets[0], count, to);
+    case 4:
+      return RepeatEach<T, 4>(from + offsets[0], count, to);
+    case 8:
+      return RepeatEach<T, 8>(from + offsets[0], count, to);
+    default:
+      for (size_t i = 0; i < count; ++i) to[i] = from[offsets[i]];
+  }
+}
+
 template <class T>
 void CopyByOffsetsAs(Threads& threads, const Shape& shape,
                      const std::vector<const int64_t*>& offsets, const T* source, T* target) {
@@ -148,7 +187,10 @@ void CopyByOffsetsAs(Threads& threads, const Shape& shape,
   const auto columns = static_cast<size_t>(shape[last]);
   size_t rows = 1;
   for (size_t axis = 0; axis < last; ++axis) rows *= static_cast<size_t>(shape[axis]);
+  const std::span<const int64_t> row_offsets(offsets[last], columns);
+  const size_t times = RepeatsOf(row_offsets);
   threads.ParallelFor(rows, kGrainBytes / sizeof(T) / columns + 1, [&](size_t begin, size_t end) {
+    const T* previous = nullptr;
     for (size_t row = begin; row < end; ++row) {
       const T* from = source;
       auto rest = static_cast<int64_t>(row);
@@ -157,7 +199,12 @@ void CopyByOffsetsAs(Threads& threads, const Shape& shape,
         rest /= shape[axis];
       }
       T* to = target + row * columns;
-      for (size_t i = 0; i < columns; ++i) to[i] = from[offsets[last][i]];
+      if (from == previous) {
+        std::copy_n(to - columns, columns, to);
+      } else {
+        CopyRowByOffsets(row_offsets, times, from, to);
+      }
+      previous = from;
     }
   });
 }

@@ -93,5 +93,34 @@ TEST(CopyByOffsets, TakesTheElementsThatTheOffsetsName) {
   EXPECT_EQ(target, (std::vector<uint16_t>{22, 22, 20, 21, 12, 12, 10, 11, 22, 22, 20, 21}));
 }
 
+// Rows that enlarge by a whole factor, or nearly so, and rows that repeat the last one.
+TEST(CopyByOffsets, CopiesRowsThatRepeatTheirElements) {
+  Threads threads(2);
+  constexpr int64_t kRows = 700;
+  std::vector<uint32_t> source(3000);
+  for (size_t i = 0; i < source.size(); ++i) source[i] = static_cast<uint32_t>(i * i);
+  for (const int64_t columns : {1, 2, 3, 8, 40, 64, 129}) {
+    for (const int64_t times : {1, 2, 3, 4, 5, 8, 16, 200}) {
+      for (const int64_t late : {0, 1}) {
+        std::vector<int64_t> offsets(static_cast<size_t>(columns));
+        std::vector<int64_t> row_offsets(kRows);
+        for (int64_t i = 0; i < columns; ++i)
+          offsets[static_cast<size_t>(i)] = 3 + (i + late) / times;
+        for (int64_t i = 0; i < kRows; ++i) row_offsets[static_cast<size_t>(i)] = i / times * 4;
+        std::vector<uint32_t> target(static_cast<size_t>(kRows * columns));
+        CopyByOffsets(threads, 4, {kRows, columns}, {row_offsets.data(), offsets.data()},
+                      reinterpret_cast<const uint8_t*>(source.data()),
+                      reinterpret_cast<uint8_t*>(target.data()));
+        for (size_t i = 0; i < target.size(); ++i) {
+          const size_t row = i / static_cast<size_t>(columns);
+          const size_t column = i % static_cast<size_t>(columns);
+          ASSERT_EQ(target[i], source[static_cast<size_t>(row_offsets[row] + offsets[column])])
+              << columns << " columns, " << times << " times, " << late << ", element " << i;
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ephemeralml::engine::kernels
