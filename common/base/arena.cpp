@@ -26,6 +26,8 @@ constexpr size_t kForbiddenAfterBlock = kSeesForbiddenMemory ? 64 : 0;
 constexpr size_t ReservedFor(size_t limit_bytes) {
   return kSeesForbiddenMemory ? 4 * limit_bytes : limit_bytes;
 }
+// Whoever reads what they should have overwritten finds no numbers there.
+constexpr uint8_t kNeverWritten = 0xFF;
 
 }  // namespace
 
@@ -34,22 +36,24 @@ ArenaBlock::ArenaBlock(ArenaBlock&& other) noexcept
 
 ArenaBlock& ArenaBlock::operator=(ArenaBlock&& other) noexcept {
   if (this != &other) {
-    Release(Wipe);
+    Release();
     arena_ = std::exchange(other.arena_, nullptr);
     bytes_ = std::exchange(other.bytes_, {});
   }
   return *this;
 }
 
-ArenaBlock::~ArenaBlock() { Release(Wipe); }
+ArenaBlock::~ArenaBlock() { Release(); }
 
-void ArenaBlock::Release(const std::function<void(MutableByteSpan)>& wipe) {
-  if (!bytes_.empty()) {
-    wipe(bytes_);
-    arena_->Free(bytes_);
-  }
-  arena_ = nullptr;
-  bytes_ = {};
+void ArenaBlock::Release() {
+  if (bytes_.empty()) return;
+  Wipe(bytes_);
+  std::exchange(arena_, nullptr)->Free(std::exchange(bytes_, {}), true);
+}
+
+void ArenaBlock::Discard() {
+  if (bytes_.empty()) return;
+  std::exchange(arena_, nullptr)->Free(std::exchange(bytes_, {}), false);
 }
 
 Arena::Arena(uint8_t* base, size_t limit_bytes, bool locked)
@@ -68,6 +72,8 @@ Result<std::unique_ptr<Arena>> Arena::Create(size_t limit_bytes) {
                  "can't reserve " + std::to_string(limit_bytes) + " bytes for a session"};
   }
   (void)madvise(memory, reserved, MADV_DONTDUMP);
+  // Without it a core spends part of its time finding pages.
+  (void)madvise(memory, reserved, MADV_HUGEPAGE);
   const bool locked = mlock2(memory, reserved, MLOCK_ONFAULT) == 0;
   return std::unique_ptr<Arena>(new Arena(static_cast<uint8_t*>(memory), limit_bytes, locked));
 }
@@ -78,8 +84,29 @@ Arena::~Arena() {
   (void)munmap(base_, ReservedFor(limit_bytes_));
 }
 
+Result<ArenaBlock> Arena::Allocate(size_t size) { return Allocate(size, Wipe); }
+
+Result<ArenaBlock> Arena::Allocate(size_t size, const WipeFunction& wipe) {
+  TRY(ArenaBlock block, Take(size));
+  if (const MutableByteSpan stale = Stale(block.bytes()); !stale.empty()) wipe(stale);
+  return block;
+}
+
+Result<ArenaBlock> Arena::AllocateToOverwrite(size_t size) {
+  TRY(ArenaBlock block, Take(size));
+  if (kSeesForbiddenMemory) std::ranges::fill(block.bytes(), kNeverWritten);
+  return block;
+}
+
+MutableByteSpan Arena::Stale(MutableByteSpan bytes) const {
+  if (bytes.empty()) return bytes;
+  const std::lock_guard lock(mutex_);
+  const auto offset = static_cast<size_t>(bytes.data() - base_);
+  return bytes.first(std::min(bytes.size(), std::max(offset, discarded_end_) - offset));
+}
+
 // Best fit: activations come in few sizes, so a block freed by one node suits a later one exactly.
-Result<ArenaBlock> Arena::Allocate(size_t size) {
+Result<ArenaBlock> Arena::Take(size_t size) {
   if (size == 0) return ArenaBlock();
   if (size > limit_bytes_) {
     return Error{Code::kOverLimit, "session_memory_exceeded",
@@ -102,16 +129,34 @@ Result<ArenaBlock> Arena::Allocate(size_t size) {
   if (available > needed) free_.emplace(offset + needed, available - needed);
   bytes_in_use_ += counted;
   peak_bytes_ = std::max(peak_bytes_, bytes_in_use_);
-  Permit(base_ + offset, size);
+  // No block's end knows of what was discarded between it and the next block.
+  Permit(base_ + offset, counted);
+  Wipe({base_ + offset + size, counted - size});
+  Forbid(base_ + offset + size, counted - size);
   touched_end_ = std::max(touched_end_, offset + needed);
   return ArenaBlock(this, {base_ + offset, size});
 }
 
-void Arena::Free(MutableByteSpan bytes) {
+void Arena::WipeDiscarded() { WipeDiscarded(Wipe); }
+
+void Arena::WipeDiscarded(const WipeFunction& wipe) {
+  for (const auto& [offset, size] : free_) {
+    const size_t stale = std::min(size, std::max(offset, discarded_end_) - offset);
+    if (stale == 0) break;
+    Permit(base_ + offset, stale);
+    wipe({base_ + offset, stale});
+    Forbid(base_ + offset, stale);
+    bytes_wiped_ += stale;
+  }
+  discarded_end_ = 0;
+}
+
+void Arena::Free(MutableByteSpan bytes, bool is_wiped) {
   size_t offset = static_cast<size_t>(bytes.data() - base_);
   size_t size = RoundUp(bytes.size());
   const std::lock_guard lock(mutex_);
-  bytes_wiped_ += bytes.size();
+  if (is_wiped) bytes_wiped_ += bytes.size();
+  if (!is_wiped) discarded_end_ = std::max(discarded_end_, offset + size);
   bytes_in_use_ -= size;
   size += kForbiddenAfterBlock;
   Forbid(base_ + offset, size);

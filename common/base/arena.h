@@ -1,7 +1,8 @@
 #pragma once
 // The wiping arena: memory for inputs, activations, opened weights and scratch space of one request
-// at a time. Every block is wiped when it is given back, and the pages stay with the arena, locked
-// and kept out of core dumps where the system allows.
+// at a time. A block is wiped when it is given back, or discarded and wiped with all others that
+// were, at the latest when its request ends. The pages stay with the arena, locked and kept out of
+// core dumps where the system allows.
 
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,10 @@ namespace ephemeralml {
 
 class Arena;
 
+/// Overwrites all of what it is given with zeros: for callers who share that work out among
+/// threads.
+using WipeFunction = std::function<void(MutableByteSpan)>;
+
 /// A block of an arena, 64-byte aligned. Wiped, then given back, on destruction. Move-only.
 class ArenaBlock {
  public:
@@ -26,13 +31,14 @@ class ArenaBlock {
   MutableByteSpan bytes() { return bytes_; }
   ByteSpan bytes() const { return bytes_; }
 
-  /// Gives the block back at once. `wipe` must overwrite all of what it is given with zeros: for
-  /// callers who share that work out among threads.
-  void Release(const std::function<void(MutableByteSpan)>& wipe);
+  /// Gives the block back at once, with what it holds: the arena overwrites that before it hands
+  /// the memory out as zeroed, and in WipeDiscarded.
+  void Discard();
 
  private:
   friend class Arena;
   ArenaBlock(Arena* arena, MutableByteSpan bytes) : arena_(arena), bytes_(bytes) {}
+  void Release();
 
   Arena* arena_ = nullptr;
   MutableByteSpan bytes_;
@@ -51,6 +57,15 @@ class Arena {
   /// A zeroed block of at least `size` bytes (its span has exactly `size`); an empty one for 0.
   /// Errors: kOverLimit `session_memory_exceeded`.
   Result<ArenaBlock> Allocate(size_t size);
+  Result<ArenaBlock> Allocate(size_t size, const WipeFunction& wipe);
+  /// A block that may hold what was discarded, for callers who overwrite every byte of it before
+  /// they read one. Errors: as Allocate.
+  Result<ArenaBlock> AllocateToOverwrite(size_t size);
+
+  /// Wipes all memory that discarded blocks gave back. Owed at the end of every request, and on
+  /// every way out of one. No other thread may use the arena meanwhile.
+  void WipeDiscarded();
+  void WipeDiscarded(const WipeFunction& wipe);
 
   /// Gives pages that no block lies on back to the system, which then counts them to nobody. Where
   /// pages are locked a kernel before Linux 5.18 keeps them.
@@ -60,7 +75,7 @@ class Arena {
   /// The most bytes in use at once since the last call of ResetPeak().
   size_t peak_bytes() const;
   void ResetPeak();
-  /// Bytes wiped over the arena's whole life.
+  /// Bytes wiped over the arena's whole life, of blocks and of what was discarded.
   uint64_t bytes_wiped() const;
   /// True if the system let us lock the arena's pages in memory.
   bool locked() const { return locked_; }
@@ -68,7 +83,10 @@ class Arena {
  private:
   friend class ArenaBlock;
   Arena(uint8_t* base, size_t limit_bytes, bool locked);
-  void Free(MutableByteSpan bytes);
+  void Free(MutableByteSpan bytes, bool is_wiped);
+  Result<ArenaBlock> Take(size_t size);
+  // What may be left of discarded blocks in `bytes`.
+  MutableByteSpan Stale(MutableByteSpan bytes) const;
 
   uint8_t* base_;
   size_t limit_bytes_;
@@ -76,6 +94,7 @@ class Arena {
   mutable std::mutex mutex_;
   std::map<size_t, size_t> free_;  // offset → size, never adjacent
   size_t touched_end_ = 0;         // of the blocks since pages were given back
+  size_t discarded_end_ = 0;       // of the blocks discarded since all of that was wiped
   size_t bytes_in_use_ = 0;
   size_t peak_bytes_ = 0;
   uint64_t bytes_wiped_ = 0;

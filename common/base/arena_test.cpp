@@ -42,18 +42,75 @@ TEST(Arena, WipesABlockWhenItIsGivenBack) {
   EXPECT_EQ(arena->bytes_wiped(), 1000U);
 }
 
-TEST(Arena, LetsTheCallerWipeWhatItGivesBack) {
-  auto arena = Arena::Create(kLimit).value();
-  ArenaBlock block = arena->Allocate(1000).value();
-  size_t wiped = 0;
-  block.Release([&](MutableByteSpan bytes) {
-    Wipe(bytes);
-    wiped = bytes.size();
-  });
-  EXPECT_EQ(wiped, 1000U);
-  EXPECT_EQ(arena->bytes_wiped(), 1000U);
-  EXPECT_EQ(arena->bytes_in_use(), 0U);
+// A block full of 0xab, discarded; where it lay.
+const uint8_t* Discarded(Arena& arena, size_t size) {
+  ArenaBlock block = arena.AllocateToOverwrite(size).value();
+  std::ranges::fill(block.bytes(), uint8_t{0xab});
+  const uint8_t* memory = block.bytes().data();
+  block.Discard();
   EXPECT_TRUE(block.bytes().empty());
+  return memory;
+}
+
+TEST(Arena, WipesWhatWasDiscardedWhenItIsTold) {
+  auto arena = Arena::Create(kLimit).value();
+  const ArenaBlock before = arena->Allocate(1000).value();
+  const uint8_t* memory = Discarded(*arena, 1000);
+  EXPECT_EQ(arena->bytes_in_use(), 1024U);
+  EXPECT_FALSE(IsZero(memory, 1000));
+  EXPECT_EQ(arena->bytes_wiped(), 0U);
+  arena->WipeDiscarded();
+  EXPECT_TRUE(IsZero(memory, 1000));
+  EXPECT_GE(arena->bytes_wiped(), 1000U);
+  const uint64_t wiped = arena->bytes_wiped();
+  arena->WipeDiscarded();
+  EXPECT_EQ(arena->bytes_wiped(), wiped) << "there was nothing left to wipe";
+}
+
+TEST(Arena, WipesDiscardedBlocksOnBothSidesOfOneInUse) {
+  auto arena = Arena::Create(kLimit).value();
+  ArenaBlock first = arena->Allocate(1000).value();
+  ArenaBlock used = arena->Allocate(1000).value();
+  std::ranges::fill(first.bytes(), uint8_t{0xab});
+  std::ranges::fill(used.bytes(), uint8_t{0xcd});
+  const uint8_t* before = first.bytes().data();
+  const uint8_t* after = Discarded(*arena, 1000);
+  first.Discard();
+  size_t calls = 0;
+  arena->WipeDiscarded([&](MutableByteSpan bytes) {
+    Wipe(bytes);
+    ++calls;
+  });
+  EXPECT_EQ(calls, 2U);
+  EXPECT_TRUE(IsZero(before, 1000));
+  EXPECT_TRUE(IsZero(after, 1000));
+  EXPECT_TRUE(std::ranges::all_of(used.bytes(), [](uint8_t byte) { return byte == 0xcd; }));
+}
+
+TEST(Arena, HandsOutZeroesWhereABlockWasDiscarded) {
+  auto arena = Arena::Create(kLimit).value();
+  const uint8_t* memory = Discarded(*arena, 1000);
+  const ArenaBlock again = arena->Allocate(5000).value();
+  EXPECT_EQ(again.bytes().data(), memory);
+  EXPECT_TRUE(std::ranges::all_of(again.bytes(), [](uint8_t byte) { return byte == 0; }));
+}
+
+TEST(Arena, LeavesNothingBetweenTheEndOfABlockAndTheNext) {
+  auto arena = Arena::Create(kLimit).value();
+  const uint8_t* memory = Discarded(*arena, 1000);
+  {
+    const ArenaBlock kept = arena->AllocateToOverwrite(20).value();
+    EXPECT_EQ(kept.bytes().data(), memory);
+    arena->WipeDiscarded();
+  }
+  EXPECT_TRUE(IsZero(memory, 1000));
+}
+
+TEST(Arena, WipesABlockThatWasMadeToOverwriteWhenItIsGivenBack) {
+  auto arena = Arena::Create(kLimit).value();
+  const uint8_t* memory = Discarded(*arena, 1000);
+  { const ArenaBlock again = arena->AllocateToOverwrite(1000).value(); }
+  EXPECT_TRUE(IsZero(memory, 1000));
 }
 
 TEST(Arena, RefusesMoreThanItsLimit) {

@@ -44,6 +44,9 @@ class AdaptedContext final : public KernelContext {
   ValueKind InputKind(size_t index) const override { return inner_.InputKind(index); }
   const Shape& InputShape(size_t index) const override { return inner_.InputShape(index); }
   Result<ArenaBlock> Scratch(size_t bytes) override { return inner_.Scratch(bytes); }
+  Result<ArenaBlock> ScratchToOverwrite(size_t bytes) override {
+    return inner_.ScratchToOverwrite(bytes);
+  }
   MutableByteSpan Window(size_t part) override { return inner_.Window(part); }
   Arena& arena() override { return inner_.arena(); }
   Threads& threads() override { return inner_.threads(); }
@@ -75,6 +78,9 @@ class AdaptedContext final : public KernelContext {
   }
   Result<weights::PackedWeight> Packed(size_t index, weights::PanelLayout layout) override {
     return inner_.Packed(index, layout);
+  }
+  Result<Tensor*> OutputToOverwrite(size_t index, ElementType type, Shape shape) override {
+    return Output(index, type, std::move(shape));
   }
   Result<Tensor*> Output(size_t index, ElementType type, Shape shape) override {
     if (type != lent_type_) return inner_.Output(index, type, std::move(shape));

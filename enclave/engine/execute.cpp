@@ -24,6 +24,12 @@ class Execution {
     resources_.interface_of = Describe;
   }
 
+  ~Execution() {
+    activations_.clear();
+    resources_.arena->WipeDiscarded(
+        [this](MutableByteSpan bytes) { WipeByAll(*resources_.threads, bytes); });
+  }
+
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
 
@@ -108,7 +114,7 @@ Done Execution::RunNode(const PreparedNode& node) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (node.wants_output[i]) activations_[node.outputs[i]] = std::move(outputs[i]);
   }
-  for (const Slot slot : node.releases) activations_[slot].Release(*resources_.threads);
+  for (const Slot slot : node.releases) activations_[slot].Discard();
   return {};
 }
 

@@ -51,6 +51,7 @@ class Executing : public ::testing::Test {
 
   void ExpectNothingLeft() {
     EXPECT_EQ(arena_->bytes_in_use(), 0u);
+    arena_->WipeDiscarded([](MutableByteSpan) { ADD_FAILURE() << "an activation isn't wiped"; });
     EXPECT_EQ(ledger_.Read().bytes_opened, ledger_.Read().bytes_wiped);
   }
 

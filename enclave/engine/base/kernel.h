@@ -84,6 +84,9 @@ class KernelContext {
 
   /// Makes an output, zeroed; the pointer is valid until Run returns. Errors: kOverLimit.
   virtual Result<Tensor*> Output(size_t index, ElementType type, Shape shape) = 0;
+  /// Makes an output that holds anything, for kernels that write every element of it before they
+  /// read one. Otherwise as Output.
+  virtual Result<Tensor*> OutputToOverwrite(size_t index, ElementType type, Shape shape) = 0;
 
   /// Makes a value of any kind an output.
   virtual void SetOutput(size_t index, Tensor value) = 0;
@@ -91,8 +94,10 @@ class KernelContext {
   /// Makes an output that has an input's elements under another shape; copies only if it must.
   virtual Done ForwardInput(size_t input, size_t output, Shape shape) = 0;
 
-  /// Arena memory, wiped when the block goes. Errors: kOverLimit `session_memory_exceeded`.
+  /// Zeroed arena memory, wiped when the block goes. Errors: kOverLimit `session_memory_exceeded`.
   virtual Result<ArenaBlock> Scratch(size_t bytes) = 0;
+  /// As Scratch, but it holds anything: for kernels that write every byte before they read one.
+  virtual Result<ArenaBlock> ScratchToOverwrite(size_t bytes) = 0;
   /// Where a thread opens pieces of packed weights, up to kLargestPieceBytes of them: `part` is the
   /// index of its part of a parallel region.
   virtual MutableByteSpan Window(size_t part) = 0;

@@ -34,7 +34,7 @@ Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources) 
   if (input.activation != nullptr) return *input.activation;
   if (input.weight != nullptr) {
     const weights::WeightInfo& weight = *input.weight;
-    TRY(Tensor copy, Tensor::Create(*resources.arena, weight.type, weight.shape));
+    TRY(Tensor copy, Tensor::CreateToOverwrite(*resources.arena, weight.type, weight.shape));
     TRY(const weights::PanelStream stream, StreamOf(weight, resources));
     TRY(const weights::OpenPanel opened, stream.OpenRowMajor());
     std::copy_n(opened.bytes().data(), opened.bytes().size(), copy.MutableBytes().data());
@@ -122,7 +122,14 @@ Result<weights::PackedWeight> NodeContext::Packed(size_t index, weights::PanelLa
 
 Result<Tensor*> NodeContext::Output(size_t index, ElementType type, Shape shape) {
   CHECK(index < outputs_.size());
-  TRY(Tensor tensor, Tensor::Create(*resources_->arena, type, std::move(shape)));
+  TRY(Tensor tensor,
+      Tensor::Create(*resources_->arena, type, std::move(shape), *resources_->threads));
+  return &outputs_[index].emplace(std::move(tensor));
+}
+
+Result<Tensor*> NodeContext::OutputToOverwrite(size_t index, ElementType type, Shape shape) {
+  CHECK(index < outputs_.size());
+  TRY(Tensor tensor, Tensor::CreateToOverwrite(*resources_->arena, type, std::move(shape)));
   return &outputs_[index].emplace(std::move(tensor));
 }
 
@@ -134,6 +141,10 @@ Done NodeContext::ForwardInput(size_t input, size_t output, Shape shape) {
 }
 
 Result<ArenaBlock> NodeContext::Scratch(size_t bytes) { return resources_->arena->Allocate(bytes); }
+
+Result<ArenaBlock> NodeContext::ScratchToOverwrite(size_t bytes) {
+  return resources_->arena->AllocateToOverwrite(bytes);
+}
 
 MutableByteSpan NodeContext::Window(size_t part) {
   CHECK(part < resources_->windows.size());

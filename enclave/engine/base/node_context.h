@@ -63,9 +63,11 @@ class NodeContext final : public KernelContext {
   Result<weights::PanelStream> Panels(size_t index) override;
   Result<weights::PackedWeight> Packed(size_t index, weights::PanelLayout layout) override;
   Result<Tensor*> Output(size_t index, ElementType type, Shape shape) override;
+  Result<Tensor*> OutputToOverwrite(size_t index, ElementType type, Shape shape) override;
   void SetOutput(size_t index, Tensor value) override;
   Done ForwardInput(size_t input, size_t output, Shape shape) override;
   Result<ArenaBlock> Scratch(size_t bytes) override;
+  Result<ArenaBlock> ScratchToOverwrite(size_t bytes) override;
   Arena& arena() override { return *resources_->arena; }
   MutableByteSpan Window(size_t part) override;
   Done RunGraph(const PreparedGraph& graph) override;

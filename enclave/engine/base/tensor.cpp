@@ -55,9 +55,25 @@ std::vector<int64_t> Strides(const Shape& shape) {
 }
 
 Result<Tensor> Tensor::Create(Arena& arena, ElementType type, Shape shape) {
+  TRY(const size_t bytes, ByteCount(type, shape));
+  return CreateOn(arena.Allocate(bytes), type, std::move(shape));
+}
+
+Result<Tensor> Tensor::Create(Arena& arena, ElementType type, Shape shape, Threads& threads) {
+  TRY(const size_t bytes, ByteCount(type, shape));
+  const auto wipe = [&](MutableByteSpan stale) { WipeByAll(threads, stale); };
+  return CreateOn(arena.Allocate(bytes, wipe), type, std::move(shape));
+}
+
+Result<Tensor> Tensor::CreateToOverwrite(Arena& arena, ElementType type, Shape shape) {
+  TRY(const size_t bytes, ByteCount(type, shape));
+  return CreateOn(arena.AllocateToOverwrite(bytes), type, std::move(shape));
+}
+
+Result<Tensor> Tensor::CreateOn(Result<ArenaBlock> allocated, ElementType type, Shape shape) {
   Tensor tensor;
-  TRY(tensor.byte_count_, ByteCount(type, shape));
-  TRY(ArenaBlock block, arena.Allocate(tensor.byte_count_));
+  TRY(ArenaBlock block, std::move(allocated));
+  tensor.byte_count_ = block.bytes().size();
   tensor.type_ = type;
   tensor.shape_ = std::move(shape);
   tensor.storage_ = std::make_shared<ArenaBlock>(std::move(block));
@@ -75,7 +91,7 @@ Result<Tensor> Tensor::CopyOf(Arena& arena, const TensorView& view) {
     TRY(const std::vector<std::string_view> strings, Strings(view));
     return OfStrings(arena, view.shape, strings);
   }
-  TRY(Tensor copy, Create(arena, view.type, view.shape));
+  TRY(Tensor copy, CreateToOverwrite(arena, view.type, view.shape));
   CHECK(copy.byte_count_ == view.bytes.size());
   std::copy_n(view.bytes.data(), view.bytes.size(), copy.MutableBytes().data());
   return copy;
@@ -134,8 +150,8 @@ TensorView Tensor::View() const {
   return {type_, shape_, storage_ == nullptr ? ByteSpan() : std::as_const(*storage_).bytes()};
 }
 
-void Tensor::Release(Threads& threads) {
-  if (storage_ != nullptr && storage_.use_count() == 1) engine::Release(*storage_, threads);
+void Tensor::Discard() {
+  if (storage_ != nullptr && storage_.use_count() == 1) storage_->Discard();
   *this = Tensor();
 }
 
@@ -144,11 +160,9 @@ MutableByteSpan Tensor::MutableBytes() {
   return storage_ == nullptr ? MutableByteSpan() : storage_->bytes();
 }
 
-void Release(ArenaBlock& block, Threads& threads) {
-  block.Release([&](MutableByteSpan bytes) {
-    threads.ParallelFor(bytes.size(), kWorthAThread,
-                        [&](size_t begin, size_t end) { Wipe(bytes.subspan(begin, end - begin)); });
-  });
+void WipeByAll(Threads& threads, MutableByteSpan bytes) {
+  threads.ParallelFor(bytes.size(), kWorthAThread,
+                      [&](size_t begin, size_t end) { Wipe(bytes.subspan(begin, end - begin)); });
 }
 
 }  // namespace ephemeralml::engine

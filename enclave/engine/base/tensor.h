@@ -105,6 +105,9 @@ class Tensor {
   Tensor() = default;
   /// A zeroed tensor. Errors: as ByteCount, kOverLimit `session_memory_exceeded`.
   static Result<Tensor> Create(Arena& arena, ElementType type, Shape shape);
+  static Result<Tensor> Create(Arena& arena, ElementType type, Shape shape, Threads& threads);
+  /// For callers who write every element before they read one. Errors: as Create.
+  static Result<Tensor> CreateToOverwrite(Arena& arena, ElementType type, Shape shape);
 
   /// A copy of the elements. Errors: as Create; kMalformed `strings_malformed`.
   static Result<Tensor> CopyOf(Arena& arena, const TensorView& view);
@@ -135,11 +138,12 @@ class Tensor {
   }
   MutableByteSpan MutableBytes();
 
-  /// Lets go of the elements; if nobody else has them, all threads wipe them.
-  /// Not from within a parallel region.
-  void Release(Threads& threads);
+  /// Lets go of the elements; if nobody else has them, the arena may overwrite them from now on.
+  void Discard();
 
  private:
+  static Result<Tensor> CreateOn(Result<ArenaBlock> block, ElementType type, Shape shape);
+
   ElementType type_ = ElementType::kUndefined;
   Shape shape_;
   size_t byte_count_ = 0;
@@ -148,7 +152,7 @@ class Tensor {
   std::shared_ptr<const std::vector<Tensor>> elements_;
 };
 
-/// Wipes a block by all threads and gives it back. Not from within a parallel region.
-void Release(ArenaBlock& block, Threads& threads);
+/// Wipes by all threads. Not from within a parallel region.
+void WipeByAll(Threads& threads, MutableByteSpan bytes);
 
 }  // namespace ephemeralml::engine

@@ -60,6 +60,33 @@ TEST_F(TensorTest, IsZeroedAndWipedWithItsLastOwner) {
   EXPECT_EQ(CountZeros(place), 16);
 }
 
+TEST_F(TensorTest, LeavesItsElementsToTheArenaWhenTheLastOwnerDiscardsIt) {
+  Tensor tensor = *Tensor::CreateToOverwrite(*arena_, ElementType::kFloat, {4});
+  std::ranges::fill(tensor.MutableValues<float>(), 5.0f);
+  Tensor other = tensor;
+  tensor.Discard();
+  EXPECT_EQ(arena_->bytes_in_use(), 64u) << "it is still shared";
+  EXPECT_EQ(other.View().Values<float>()[3], 5);
+  const ByteSpan place = other.View().bytes;
+  other.Discard();
+  EXPECT_EQ(arena_->bytes_in_use(), 0u);
+  EXPECT_LT(CountZeros(place), 16);
+  arena_->WipeDiscarded();
+  EXPECT_EQ(CountZeros(place), 16);
+}
+
+TEST_F(TensorTest, IsZeroedByAllThreadsWhereAnotherWasDiscarded) {
+  constexpr int64_t kElements = 100'000;
+  Threads threads(2);
+  Tensor first = *Tensor::CreateToOverwrite(*arena_, ElementType::kFloat, {kElements});
+  std::ranges::fill(first.MutableValues<float>(), 5.0f);
+  const uint8_t* place = first.View().bytes.data();
+  first.Discard();
+  const Tensor second = *Tensor::Create(*arena_, ElementType::kFloat, {kElements}, threads);
+  EXPECT_EQ(second.View().bytes.data(), place);
+  EXPECT_EQ(CountZeros(second.View().bytes), kElements * 4);
+}
+
 TEST_F(TensorTest, MayBeEmpty) {
   Tensor tensor = *Tensor::Create(*arena_, ElementType::kInt64, {0, 3});
   EXPECT_TRUE(tensor.MutableValues<int64_t>().empty());

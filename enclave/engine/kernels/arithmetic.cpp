@@ -48,7 +48,7 @@ class Arithmetic final : public Kernel {
         return InputInvalid("an integer is divided by zero");
       }
       const Broadcast& broadcast = operands.broadcast;
-      TRY(Tensor * output, context.Output(0, a.type, broadcast.output_shape()));
+      TRY(Tensor * output, context.OutputToOverwrite(0, a.type, broadcast.output_shape()));
       Zip(context.threads(), broadcast, a.Values<T>().data(), b.data(), Raw<T>(*output), function_);
       return {};
     });

@@ -31,9 +31,10 @@ class Attention final : public Kernel {
     if (context.HasInput(3)) {
       TRY(operands.mask, ReadMask(context, shape));
     }
-    TRY(Tensor * output,
-        context.Output(0, ElementType::kFloat,
-                       {shape.batch, shape.queries, shape.heads * shape.value_columns}));
+    const Shape result = {shape.batch, shape.queries, shape.heads * shape.value_columns};
+    TRY(Tensor * output, shape.keys == 0
+                             ? context.Output(0, ElementType::kFloat, result)
+                             : context.OutputToOverwrite(0, ElementType::kFloat, result));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
     operands.result = panels::SideBySide(y.data(), shape.queries, shape.heads, shape.value_columns);

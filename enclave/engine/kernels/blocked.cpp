@@ -44,21 +44,30 @@ Result<PaddedInput> Pad(KernelContext& context, size_t index, const BlockedInput
   TRY(const int64_t plane, CheckedMultiply(padded.height, row));
   TRY(const int64_t floats, CheckedMultiply(plane, input.batch * input.planes()));
   TRY(const size_t bytes, CheckedMultiply(static_cast<size_t>(floats), sizeof(float)));
-  TRY(padded.scratch, context.Scratch(bytes));
+  TRY(padded.scratch, context.ScratchToOverwrite(bytes));
   auto* to = reinterpret_cast<float*>(padded.scratch.bytes().data());
   padded.values = to;
   const int64_t input_row = input.width * input.pixel();
+  const int64_t left = before * input.pixel();
+  const int64_t right = window.pad_end[2] * input.pixel();
   context.threads().ParallelFor(
       static_cast<size_t>(input.batch * input.planes()),
       static_cast<size_t>(16 * 1024 / (plane + 1) + 1), [&](size_t begin, size_t end) {
         for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
+          float* target = std::fill_n(to + i * plane, above * row + left, 0.0f);
           for (int64_t y = 0; y < input.height; ++y) {
-            std::copy_n(from + i * input.plane() + y * input_row, input_row,
-                        to + i * plane + (y + above) * row + before * input.pixel());
+            target = std::copy_n(from + i * input.plane() + y * input_row, input_row, target);
+            target = std::fill_n(target, y + 1 < input.height ? right + left : right, 0.0f);
           }
+          std::fill(target, to + (i + 1) * plane, 0.0f);
         }
       });
   return padded;
+}
+
+Result<Tensor*> BlockedOutput(KernelContext& context, int64_t channels, Shape shape) {
+  if (channels % kBlockLanes != 0) return context.Output(0, ElementType::kFloat, std::move(shape));
+  return context.OutputToOverwrite(0, ElementType::kFloat, std::move(shape));
 }
 
 Result<const float*> ReadResidual(KernelContext& context, size_t index, const Shape& shape) {

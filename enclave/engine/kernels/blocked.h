@@ -46,6 +46,10 @@ struct PaddedInput {
 Result<PaddedInput> Pad(KernelContext& context, size_t index, const BlockedInput& input,
                         const Window& window);
 
+/// Makes output 0, for kernels that write every lane of `channels` channels: where the last block
+/// has others, all is zeroed. Errors: kOverLimit.
+Result<Tensor*> BlockedOutput(KernelContext& context, int64_t channels, Shape shape);
+
 /// A residual of exactly this shape; null if it is left out.
 /// Errors: kMalformed `shape_invalid`, kUnsupported `type_unsupported`.
 Result<const float*> ReadResidual(KernelContext& context, size_t index, const Shape& shape);

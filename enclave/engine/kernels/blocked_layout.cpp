@@ -32,8 +32,8 @@ class ToBlocked final : public Kernel {
     const int64_t blocks = BlocksOf(input.channels);
     TRY(const TensorView x, context.Input(0));
     TRY(Tensor * output,
-        context.Output(0, ElementType::kFloat,
-                       {input.batch, blocks, input.height, input.width, kBlockLanes}));
+        BlockedOutput(context, input.channels,
+                      {input.batch, blocks, input.height, input.width, kBlockLanes}));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
     const float* from = x.Values<float>().data();
@@ -61,8 +61,9 @@ class FromBlocked final : public Kernel {
       return ShapeInvalid("FromBlocked: the operand isn't blocked, or has other channels");
     }
     TRY(const TensorView x, context.Input(0));
-    TRY(Tensor * output, context.Output(0, ElementType::kFloat,
-                                        {input.batch, channels_, input.height, input.width}));
+    TRY(Tensor * output,
+        context.OutputToOverwrite(0, ElementType::kFloat,
+                                  {input.batch, channels_, input.height, input.width}));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
     const float* from = x.Values<float>().data();

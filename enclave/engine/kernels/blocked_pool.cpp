@@ -100,9 +100,9 @@ class BlockedPool final : public Kernel {
     if (!input.is_blocked) return ShapeInvalid("a pool's operand isn't blocked");
     TRY(const Window w, SlideOver(input, window_, window_.kernel_shape));
     TRY(const TensorView x, context.Input(0));
-    TRY(Tensor * output,
-        context.Output(0, ElementType::kFloat,
-                       {input.batch, input.blocks, w.output[1], w.output[2], kBlockLanes}));
+    TRY(Tensor * output, context.OutputToOverwrite(
+                             0, ElementType::kFloat,
+                             {input.batch, input.blocks, w.output[1], w.output[2], kBlockLanes}));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
     const float* from = x.Values<float>().data();
@@ -140,8 +140,8 @@ class BlockedGlobalAveragePool final : public Kernel {
       return ShapeInvalid("GlobalAveragePool: the operand isn't blocked, or has no pixels");
     }
     TRY(const TensorView x, context.Input(0));
-    TRY(Tensor * output,
-        context.Output(0, ElementType::kFloat, {input.batch, input.blocks, 1, 1, kBlockLanes}));
+    TRY(Tensor * output, context.OutputToOverwrite(0, ElementType::kFloat,
+                                                   {input.batch, input.blocks, 1, 1, kBlockLanes}));
     const std::span<float> y = output->MutableValues<float>();
     const float* from = x.Values<float>().data();
     context.threads().ParallelFor(

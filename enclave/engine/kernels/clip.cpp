@@ -30,7 +30,7 @@ Bounds<T> Unbounded() {
 template <class T>
 Done Apply(KernelContext& context, const Bounds<T>& bounds) {
   TRY(const TensorView input, context.Input(0));
-  TRY(Tensor * output, context.Output(0, input.type, input.shape));
+  TRY(Tensor * output, context.OutputToOverwrite(0, input.type, input.shape));
   const auto values = input.Values<T>();
   Map(context.threads(), values.data(), Raw<T>(*output), values.size(), bounds);
   return {};

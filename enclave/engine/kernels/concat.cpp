@@ -17,7 +17,7 @@ class Concat final : public Kernel {
     TRY(const size_t axis, NormalizeAxis(axis_, context.InputShape(0).size()));
     TRY(const Shape shape, OutputShape(context, axis));
     if (context.input_count() == 1) return context.ForwardInput(0, 0, shape);
-    TRY(Tensor * output, context.Output(0, type, shape));
+    TRY(Tensor * output, context.OutputToOverwrite(0, type, shape));
     // A row holds everything inside one step of the axes before the one that grows.
     TRY(const size_t rows, CountBetween(shape, 0, axis));
     TRY(const size_t inner, CountBetween(shape, axis + 1, shape.size()));

@@ -46,7 +46,7 @@ class Gather final : public Kernel {
     const Shape& index_shape = context.InputShape(1);
     shape.insert(shape.end(), index_shape.begin(), index_shape.end());
     shape.insert(shape.end(), at + 1, data.end());
-    TRY(Tensor * output, context.Output(0, context.InputType(0), shape));
+    TRY(Tensor * output, context.OutputToOverwrite(0, context.InputType(0), shape));
     if (output->byte_count() == 0) return {};
     const MutableByteSpan target = output->MutableBytes();
     if (axis == 0 && context.IsWeight(0)) {

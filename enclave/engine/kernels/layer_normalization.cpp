@@ -47,7 +47,7 @@ Result<Parameter> ReadParameter(KernelContext& context, size_t index, const Tens
   if (shape != x.shape) {
     return ShapeInvalid("scale or bias doesn't broadcast to the input's shape");
   }
-  TRY(ArenaBlock expanded, context.Scratch(x.bytes.size()));
+  TRY(ArenaBlock expanded, context.ScratchToOverwrite(x.bytes.size()));
   const std::vector<int64_t> source_strides = Strides(given.shape);
   const std::vector<int64_t> target_strides = Strides(shape);
   const size_t added = shape.size() - given.shape.size();
@@ -82,7 +82,7 @@ class RmsNormalization final : public Kernel {
     TRY(const size_t rows, CountBetween(x.shape, 0, axis));
     TRY(const size_t count, CountBetween(x.shape, axis, x.shape.size()));
     return WithType(FloatTypes{}, x.type, [&]<class T>(std::type_identity<T>) -> Done {
-      TRY(Tensor * output, context.Output(0, x.type, x.shape));
+      TRY(Tensor * output, context.OutputToOverwrite(0, x.type, x.shape));
       const T* source = Raw<T>(x);
       T* target = Raw<T>(*output);
       const T* scales = reinterpret_cast<const T*>(scale.bytes);
@@ -120,7 +120,7 @@ class LayerNormalization final : public Kernel {
     TRY(const size_t rows, CountBetween(x.shape, 0, axis));
     TRY(const size_t count, CountBetween(x.shape, axis, x.shape.size()));
     return WithType(FloatTypes{}, x.type, [&]<class T>(std::type_identity<T>) -> Done {
-      TRY(Tensor * output, context.Output(0, x.type, x.shape));
+      TRY(Tensor * output, context.OutputToOverwrite(0, x.type, x.shape));
       const T* source = Raw<T>(x);
       T* target = Raw<T>(*output);
       const T* scales = reinterpret_cast<const T*>(scale.bytes);

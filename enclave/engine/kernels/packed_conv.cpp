@@ -30,7 +30,7 @@ class PackedConv final : public Kernel {
                          kBlockLanes};
     panels::Product product;
     TRY(product.residual, ReadResidual(context, 2, shape));
-    TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape));
+    TRY(Tensor * output, BlockedOutput(context, kernel[0], shape));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
     TRY(PaddedInput padded, Pad(context, 0, input, window));
@@ -41,7 +41,7 @@ class PackedConv final : public Kernel {
     product.epilogue = epilogue_;
     Place(input, padded, window, shape, product);
     Done done = panels::MultiplyPacked(context, weight, product);
-    Release(padded.scratch, context.threads());
+    padded.scratch.Discard();
     return done;
   }
 

@@ -147,7 +147,7 @@ class PackedDepthwise final : public Kernel {
                          kBlockLanes};
     TRY(const float* residual, ReadResidual(context, 2, shape));
     TRY(const TensorView x, context.Input(0));
-    TRY(Tensor * output, context.Output(0, ElementType::kFloat, shape));
+    TRY(Tensor * output, context.OutputToOverwrite(0, ElementType::kFloat, shape));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
     const Filtering f{.input = input,

@@ -13,7 +13,8 @@ constexpr size_t kWorthAThread = 8 * 1024;
 Result<ArenaBlock> PairsOf(KernelContext& context, std::span<const float> matrix, int64_t steps) {
   const int64_t size = panels::PairedLeftSize(steps);
   const size_t rows = matrix.size() / static_cast<size_t>(steps);
-  TRY(ArenaBlock block, context.Scratch(rows * static_cast<size_t>(size) * sizeof(float)));
+  TRY(ArenaBlock block,
+      context.ScratchToOverwrite(rows * static_cast<size_t>(size) * sizeof(float)));
   auto* const pairs = reinterpret_cast<float*>(block.bytes().data());
   const size_t rows_worth_it = kWorthAThread / static_cast<size_t>(steps) + 1;
   context.threads().ParallelFor(rows, rows_worth_it, [&](size_t begin, size_t end) {
@@ -55,7 +56,7 @@ class PackedMatMul final : public Kernel {
       TRY(const TensorView residual, context.Input(2));
       product.residual = residual.Values<float>().data();
     }
-    TRY(Tensor * output, context.Output(0, ElementType::kFloat, std::move(shape)));
+    TRY(Tensor * output, context.OutputToOverwrite(0, ElementType::kFloat, std::move(shape)));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
     product.left = a.Values<float>().data();

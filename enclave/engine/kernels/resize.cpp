@@ -198,7 +198,7 @@ class Resize final : public Kernel {
     };
     if (std::ranges::none_of(plan, changes)) return context.ForwardInput(0, 0, shape);
     TRY(const TensorView input, context.Input(0));
-    TRY(Tensor * output, context.Output(0, input.type, shape));
+    TRY(Tensor * output, context.OutputToOverwrite(0, input.type, shape));
     if (output->byte_count() == 0) return {};
     if (input.bytes.empty()) return ShapeInvalid("Resize: an empty axis is to grow");
     std::vector<std::optional<Taps>> taps(plan.size());

@@ -96,7 +96,7 @@ class Softmax final : public Kernel {
     TRY(const size_t count, CountBetween(input.shape, axis, end));
     TRY(const size_t inner, CountBetween(input.shape, end, rank));
     return WithType(FloatTypes{}, input.type, [&]<class T>(std::type_identity<T>) -> Done {
-      TRY(Tensor * output, context.Output(0, input.type, input.shape));
+      TRY(Tensor * output, context.OutputToOverwrite(0, input.type, input.shape));
       if (input.bytes.empty()) return {};
       RunSoftmax(context.threads(), Raw<T>(input), Raw<T>(*output), outer, count, inner,
                  logarithmic_);

@@ -32,7 +32,7 @@ class Transpose final : public Kernel {
     for (const size_t axis : permutation) shape.push_back(given[axis]);
     if (!MovesElements(given, permutation)) return context.ForwardInput(0, 0, shape);
     TRY(const TensorView input, context.Input(0));
-    TRY(Tensor * output, context.Output(0, input.type, shape));
+    TRY(Tensor * output, context.OutputToOverwrite(0, input.type, shape));
     const std::vector<int64_t> source_strides = Strides(given);
     const std::vector<int64_t> target_strides = Strides(shape);
     std::vector<BoxAxis> box;

@@ -32,7 +32,7 @@ class Unary final : public Kernel {
   Done Run(KernelContext& context) const override {
     TRY(const TensorView input, RequiredInput(context, 0));
     return WithType(Types{}, input.type, [&]<class T>(std::type_identity<T>) -> Done {
-      TRY(Tensor * output, context.Output(0, input.type, input.shape));
+      TRY(Tensor * output, context.OutputToOverwrite(0, input.type, input.shape));
       const auto source = input.Values<T>();
       Map(context.threads(), source.data(), Raw<T>(*output), source.size(), function_);
       return {};

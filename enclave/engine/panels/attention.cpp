@@ -220,10 +220,13 @@ Done Attend(Threads& threads, Arena& arena, const AttentionShape& shape,
   const int64_t heads = shape.batch * shape.heads;
   if (heads == 0 || shape.queries == 0 || shape.keys == 0) return {};
   const int64_t work = shape.queries * shape.keys * (shape.head_columns + shape.value_columns + 16);
+  const bool fills_vectors = shape.keys % 16 == 0 && shape.value_columns % 16 == 0;
   return threads.TryParallelFor(
       static_cast<size_t>(heads), static_cast<size_t>(kWorthAThread / work + 1),
       [&](size_t begin, size_t end) -> Done {
-        TRY(ArenaBlock scratch, arena.Allocate(HeadWorker::ScratchFloats(shape) * sizeof(float)));
+        const size_t bytes = HeadWorker::ScratchFloats(shape) * sizeof(float);
+        TRY(ArenaBlock scratch,
+            fills_vectors ? arena.AllocateToOverwrite(bytes) : arena.Allocate(bytes));
         HeadWorker worker(shape, operands, reinterpret_cast<float*>(scratch.bytes().data()));
         for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
           worker.Run(i / shape.heads, i % shape.heads);

@@ -35,8 +35,10 @@ inline Rows PairTileAt(const Strides& strides, const Rows& rows, int64_t row) {
 inline void PrefetchUpcoming(Upcoming& upcoming) {
   if (--upcoming.countdown > 0) return;
   upcoming.countdown = upcoming.interval;
-  __builtin_prefetch(upcoming.next, 0, 2);
-  upcoming.next += upcoming.next < upcoming.end ? 64 : 0;
+  for (int64_t line = 0; line < upcoming.lines && upcoming.next < upcoming.end; ++line) {
+    __builtin_prefetch(upcoming.next, 0, 2);
+    upcoming.next += 64;
+  }
 }
 
 }  // namespace ephemeralml::engine::panels

@@ -14,6 +14,8 @@ constexpr int64_t kMostPieceSteps =
 constexpr int64_t kBlockRows = 28;
 // Of a panel's whole width in the time of a tile, mostly: tiles are twice as high and half as wide.
 constexpr int64_t kTileRows = 7;
+// Of what comes next: more at once would stand in the way of the weights.
+constexpr int64_t kMostLinesAtOnce = 4;
 // Below this many multiplications waking another thread costs more than it brings.
 constexpr int64_t kWorthAThread = 128 * 1024;
 
@@ -115,9 +117,10 @@ class Sharing {
     sealed = sealed.first(std::min(sealed.size(), bytes));
     const int64_t rows =
         std::min(blocks * kBlockRows, blocks / blocks_ * product_.lines.rows + kBlockRows);
-    const int64_t fours = rows / kTileRows * steps / 4;
+    const int64_t fours = std::max<int64_t>(rows / kTileRows * steps / 4, 1);
     const auto lines = static_cast<int64_t>(sealed.size() / 64) + 1;
-    return {sealed.data(), sealed.data() + sealed.size(), std::max<int64_t>(fours / lines, 1), 1};
+    return {sealed.data(), sealed.data() + sealed.size(), std::max<int64_t>(fours / lines, 1),
+            std::min((lines + fours - 1) / fours, kMostLinesAtOnce), 1};
   }
 
   // Neighbouring blocks of one line go together.

@@ -20,8 +20,10 @@ inline constexpr int64_t kPrefetchSteps = 8;
 HWY_INLINE void Prefetch(Upcoming& upcoming) {
   if (--upcoming.countdown > 0) return;
   upcoming.countdown = upcoming.interval;
-  __builtin_prefetch(upcoming.next, 0, 2);
-  upcoming.next += upcoming.next < upcoming.end ? 64 : 0;
+  for (int64_t line = 0; line < upcoming.lines && upcoming.next < upcoming.end; ++line) {
+    __builtin_prefetch(upcoming.next, 0, 2);
+    upcoming.next += 64;
+  }
 }
 
 // Where `vector` of a row of the result begins, counted from the tile's first column.

@@ -83,7 +83,8 @@ struct Rows {
 struct Upcoming {
   const uint8_t* next = nullptr;
   const uint8_t* end = nullptr;
-  int64_t interval = 1;  ///< from one line to the next, in fours of steps of tiles
+  int64_t interval = 1;  ///< from one time to the next, in fours of steps of tiles
+  int64_t lines = 1;     ///< each time
   int64_t countdown = 1;
 };
 
