@@ -135,8 +135,7 @@ Result<SignatureReport> VerifySignature(ByteSpan section, const cose::Pcr& pcr0)
   TRY(const cose::Sign1 sign1, cose::DecodeSign1(fields.signature));
   const CertificatePointer parsed = Parse(report.certificate);
   CHECK(parsed != nullptr);
-  TRY_OK(cose::VerifyEs384(PublicKeyOf(parsed.get()), cose::SignedBytes(sign1.payload),
-                           sign1.signature));
+  TRY_OK(cose::VerifyEs384(parsed.get(), cose::SignedBytes(sign1.payload), sign1.signature));
   if (!std::ranges::equal(sign1.payload, SignedRegister(pcr0))) {
     return Error{Code::kUntrusted, "image_signature_other_image",
                  "the image's signature is over another PCR0 than this image's"};

@@ -78,16 +78,6 @@ RootDigest DigestOf(ByteSpan certificate) {
   return digest;
 }
 
-Result<Bytes> PublicKeyOf(ByteSpan certificate) {
-  TRY(const CertificatePointer parsed, CertificateMemory::OfProcess().Parse(certificate));
-  uint8_t* encoded = nullptr;
-  const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(parsed->x509()), &encoded);
-  CHECK(length > 0);
-  Bytes der(encoded, encoded + length);
-  OPENSSL_free(encoded);
-  return der;
-}
-
 Done RequireRoot(ByteSpan certificate, const TrustRoot& root) {
   const RootDigest digest = DigestOf(certificate);
   if (digest == root.digest()) return {};

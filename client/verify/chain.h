@@ -11,10 +11,6 @@
 
 namespace ephemeralml::verify {
 
-/// The certificate's public key, DER SubjectPublicKeyInfo.
-/// Errors: kMalformed `certificate_malformed`.
-Result<Bytes> PublicKeyOf(ByteSpan certificate);
-
 /// Errors: kUntrusted `root_mismatch`.
 Done RequireRoot(ByteSpan certificate, const TrustRoot& root);
 

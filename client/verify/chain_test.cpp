@@ -124,7 +124,6 @@ TEST_F(Chain, RefusesABundleThatHoldsAnAuthorityOfOneNameAndKeyTwice) {
 }
 
 TEST_F(Chain, RefusesWhatIsNoCertificate) {
-  EXPECT_EQ(PublicKeyOf({}).error().reason, "certificate_malformed");
   EXPECT_EQ(VerifyChain({Bytes(64)}, chain_.Leaf(), now_).error().reason, "certificate_malformed");
   EXPECT_EQ(VerifyChain(chain_.Bundle(), Bytes(64), now_).error().reason, "certificate_malformed");
   Bytes trailing = chain_.Leaf();

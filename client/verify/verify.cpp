@@ -6,6 +6,7 @@
 #include <array>
 
 #include "client/verify/chain.h"
+#include "client/verify/parsed_certificate.h"
 #include "client/verify/recollection.h"
 #include "common/cose/es384.h"
 
@@ -121,8 +122,8 @@ class Examination {
   }
 
   Done CheckSignature() const {
-    TRY(const Bytes key, PublicKeyOf(document_.certificate));
-    return cose::VerifyEs384(key, cose::SignedBytes(sign1_.payload), sign1_.signature);
+    TRY(const CertificatePointer leaf, CertificateMemory::OfProcess().Parse(document_.certificate));
+    return cose::VerifyEs384(leaf->x509(), cose::SignedBytes(sign1_.payload), sign1_.signature);
   }
 
   Done CheckAge(std::chrono::seconds max_age, std::chrono::seconds skew, Time now) const {

@@ -87,23 +87,32 @@ Es384Signature FromDer(ByteSpan der) {
   return signature;
 }
 
-}  // namespace
-
-Done VerifyEs384(ByteSpan public_key, ByteSpan message, const Es384Signature& signature) {
-  const KeyPointer key = ParsePublicKey(public_key);
+Done Verify(EVP_PKEY* key, ByteSpan message, const Es384Signature& signature) {
   if (key == nullptr) {
     return Error{Code::kUnsupported, "certificate_key_unsupported",
                  "the key that is to verify a signature isn't a P-384 key"};
   }
   const Bytes der = ToDer(signature);
   const DigestPointer context(EVP_MD_CTX_new());
-  CHECK(EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha384(), nullptr, key.get()) == 1);
+  CHECK(EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha384(), nullptr, key) == 1);
   const int verdict =
       EVP_DigestVerify(context.get(), der.data(), der.size(), message.data(), message.size());
   ERR_clear_error();
   if (verdict == 1) return {};
   return Error{Code::kUnauthentic, "signature_invalid",
                "the signature doesn't match: the signed bytes were altered, or another key signed"};
+}
+
+}  // namespace
+
+Done VerifyEs384(ByteSpan public_key, ByteSpan message, const Es384Signature& signature) {
+  return Verify(ParsePublicKey(public_key).get(), message, signature);
+}
+
+Done VerifyEs384(const X509* certificate, ByteSpan message, const Es384Signature& signature) {
+  EVP_PKEY* const key = X509_get0_pubkey(certificate);
+  ERR_clear_error();
+  return Verify(key != nullptr && IsP384(key) ? key : nullptr, message, signature);
 }
 
 Es384Key Es384Key::Generate() {

@@ -7,11 +7,16 @@
 #include "common/base/secret_bytes.h"
 #include "common/cose/sign1.h"
 
+struct x509_st;  // OpenSSL's X509
+
 namespace ephemeralml::cose {
 
 /// Errors: kUnauthentic `signature_invalid`, kUnsupported `certificate_key_unsupported`
 /// (`public_key` isn't the DER SubjectPublicKeyInfo of a P-384 key).
 Done VerifyEs384(ByteSpan public_key, ByteSpan message, const Es384Signature& signature);
+
+/// The same by the key of a certificate, which OpenSSL decoded with it.
+Done VerifyEs384(const x509_st* certificate, ByteSpan message, const Es384Signature& signature);
 
 /// A private P-384 key. Development CAs and tests sign with it; Nitro's keys never leave its
 /// hardware. Secrets: OpenSSL wipes the key when the last copy goes.
