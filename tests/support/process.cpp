@@ -19,9 +19,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// A file of a process that ends meanwhile can't be read any more, which an iterator would throw.
 std::string ReadText(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
 }
 
 template <class Condition>
@@ -37,9 +39,9 @@ bool Await(int64_t timeout_ms, Condition condition) {
 std::vector<pid_t> Children(pid_t pid) {
   std::vector<pid_t> children;
   std::error_code ignored;
-  for (const auto& task :
-       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", ignored)) {
-    std::istringstream list(ReadText(task.path() / "children"));
+  std::filesystem::directory_iterator task("/proc/" + std::to_string(pid) + "/task", ignored);
+  for (; task != std::filesystem::directory_iterator(); task.increment(ignored)) {
+    std::istringstream list(ReadText(task->path() / "children"));
     for (pid_t child = 0; list >> child;) children.push_back(child);
   }
   return children;
