@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kPageBytes = 4096;
+constexpr size_t kHugePageBytes = size_t{2} << 20;  // x86-64's; a touch may bring in as much
 // MADV_DONTNEED_LOCKED of Linux 5.18, which Debian 12's headers lack.
 constexpr int kDropLockedPages = 24;
 
@@ -130,9 +131,9 @@ Result<ArenaBlock> Arena::Take(size_t size) {
   bytes_in_use_ += counted;
   peak_bytes_ = std::max(peak_bytes_, bytes_in_use_);
   // No block's end knows of what was discarded between it and the next block.
-  Permit(base_ + offset, counted);
-  Wipe({base_ + offset + size, counted - size});
-  Forbid(base_ + offset + size, counted - size);
+  Permit(base_ + offset, needed);
+  Wipe({base_ + offset + size, needed - size});
+  Forbid(base_ + offset + size, needed - size);
   touched_end_ = std::max(touched_end_, offset + needed);
   return ArenaBlock(this, {base_ + offset, size});
 }
@@ -179,7 +180,8 @@ void Arena::GiveBackFreePages() {
   const std::lock_guard lock(mutex_);
   for (const auto& [offset, size] : free_) {
     const size_t begin = (offset + kPageBytes - 1) / kPageBytes * kPageBytes;
-    const size_t end = std::min(offset + size, touched_end_) / kPageBytes * kPageBytes;
+    const size_t end =
+        std::min(offset + size, touched_end_ + kHugePageBytes) / kPageBytes * kPageBytes;
     if (begin < end) {
       (void)madvise(base_ + begin, end - begin, locked_ ? kDropLockedPages : MADV_DONTNEED);
     }
