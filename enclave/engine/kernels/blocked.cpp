@@ -54,10 +54,11 @@ Result<PaddedInput> Pad(KernelContext& context, size_t index, const BlockedInput
       static_cast<size_t>(input.batch * input.planes()),
       static_cast<size_t>(16 * 1024 / (plane + 1) + 1), [&](size_t begin, size_t end) {
         for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
-          float* target = std::fill_n(to + i * plane, above * row + left, 0.0f);
+          float* target = std::fill_n(to + i * plane, above * row, 0.0f);
           for (int64_t y = 0; y < input.height; ++y) {
+            target = std::fill_n(target, left, 0.0f);
             target = std::copy_n(from + i * input.plane() + y * input_row, input_row, target);
-            target = std::fill_n(target, y + 1 < input.height ? right + left : right, 0.0f);
+            target = std::fill_n(target, right, 0.0f);
           }
           std::fill(target, to + (i + 1) * plane, 0.0f);
         }

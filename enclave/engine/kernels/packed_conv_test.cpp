@@ -119,6 +119,18 @@ TEST(PackedConv, EqualsConvOfManyTaps) {
               .dilations = {2, 3}});
 }
 
+TEST(PackedConv, RefusesPicturesWithoutRowsOrColumns) {
+  const Shape w_shape = {16, 16, 3, 3};
+  for (const Shape& shape : {Shape{1, 1, 0, 5, 16}, Shape{1, 1, 5, 0, 16}}) {
+    OpTester test("Conv", 1, "ephemeralml");
+    Window(test, {.kernel = {3, 3}, .pads = {3, 4, 0, 4}});
+    test.Input<float>(shape, {})
+        .PackedWeight(w_shape, Random(w_shape, 1), Random({16}, 2),
+                      weights::PanelLayout::kConvPanels)
+        .ExpectError("shape_invalid");
+  }
+}
+
 TEST(PackedConv, SumsOverSeveralPieces) {
   ExpectConv({.x = {1, 130, 6, 6}, .channels_out = 70, .kernel = {3, 3}, .pads = {1, 1, 1, 1}});
 }
