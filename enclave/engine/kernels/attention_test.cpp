@@ -129,6 +129,16 @@ TEST(Attention, MaskedKeysHaveNoWeight) {
       .Run();
 }
 
+TEST(Attention, GivesZerosWhereThereAreNoKeys) {
+  OpTester("Attention", 1, "ephemeralml")
+      .Attr("heads", 2)
+      .Input<float>({1, 3, 4}, std::vector<float>(12, 1))
+      .Input<float>({1, 0, 4}, {})
+      .Input<float>({1, 0, 4}, {})
+      .ExpectOutput<float>({1, 3, 4}, std::vector<float>(12))
+      .Run();
+}
+
 TEST(Attention, Refuses) {
   const auto test = [] {
     OpTester t("Attention", 1, "ephemeralml");
