@@ -123,7 +123,7 @@ TEST(PackedConv, RefusesPicturesWithoutRowsOrColumns) {
   const Shape w_shape = {16, 16, 3, 3};
   for (const Shape& shape : {Shape{1, 1, 0, 5, 16}, Shape{1, 1, 5, 0, 16}}) {
     OpTester test("Conv", 1, "ephemeralml");
-    Window(test, {.kernel = {3, 3}, .pads = {3, 4, 0, 4}});
+    Window(test, {.x = {}, .kernel = {3, 3}, .pads = {3, 4, 0, 4}});
     test.Input<float>(shape, {})
         .PackedWeight(w_shape, Random(w_shape, 1), Random({16}, 2),
                       weights::PanelLayout::kConvPanels)
