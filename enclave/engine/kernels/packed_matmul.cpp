@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "enclave/engine/kernels/epilogue.h"
 #include "enclave/engine/kernels/matrix_inputs.h"
 #include "enclave/engine/panels/pair_tile.h"
@@ -21,6 +23,31 @@ Result<ArenaBlock> PairsOf(KernelContext& context, std::span<const float> matrix
     for (size_t row = begin; row < end; ++row) {
       const auto at = static_cast<int64_t>(row);
       panels::MakePairedLeft(matrix.data() + at * steps, steps, pairs + at * size);
+    }
+  });
+  return block;
+}
+
+// Rows so far apart share one set of the first cache: those of one tile, which a product reads at
+// the same time, would push each other out.
+bool RowsCollide(int64_t rows, int64_t steps) {
+  constexpr int64_t kCollidingFloats = 4096 / sizeof(float);
+  constexpr int64_t kLeastRows = 8;
+  return rows >= kLeastRows && steps % kCollidingFloats == 0;
+}
+
+// The rows of a matrix, a cache line further apart.
+Result<ArenaBlock> SpreadRows(KernelContext& context, std::span<const float> matrix, int64_t steps,
+                              int64_t distance) {
+  const size_t rows = matrix.size() / static_cast<size_t>(steps);
+  TRY(ArenaBlock block,
+      context.ScratchToOverwrite(rows * static_cast<size_t>(distance) * sizeof(float)));
+  auto* const spread = reinterpret_cast<float*>(block.bytes().data());
+  const size_t rows_worth_it = kWorthAThread / static_cast<size_t>(steps) + 1;
+  context.threads().ParallelFor(rows, rows_worth_it, [&](size_t begin, size_t end) {
+    for (auto row = static_cast<int64_t>(begin); row < static_cast<int64_t>(end); ++row) {
+      float* const gap = std::copy_n(matrix.data() + row * steps, steps, spread + row * distance);
+      std::fill_n(gap, distance - steps, 0.0f);
     }
   });
   return block;
@@ -61,20 +88,27 @@ class PackedMatMul final : public Kernel {
     if (y.empty()) return {};
     product.left = a.Values<float>().data();
     product.strides = {steps, columns, wire::kLaneColumns};
-    ArenaBlock pairs;
+    const int64_t rows = static_cast<int64_t>(y.size()) / columns;
+    ArenaBlock prepared;
     product.is_paired = weight.weight().layout == weights::PanelLayout::kMatrixPairs;
     if (product.is_paired) {
-      TRY(pairs, PairsOf(context, a.Values<float>(), steps));
-      product.left = reinterpret_cast<const float*>(pairs.bytes().data());
+      TRY(prepared, PairsOf(context, a.Values<float>(), steps));
+      product.left = reinterpret_cast<const float*>(prepared.bytes().data());
       product.strides.left = panels::PairedLeftSize(steps);
+    } else if (RowsCollide(rows, steps)) {
+      product.strides.left = steps + wire::kLaneColumns;
+      TRY(prepared, SpreadRows(context, a.Values<float>(), steps, product.strides.left));
+      product.left = reinterpret_cast<const float*>(prepared.bytes().data());
     }
     const panels::Segment sum{0, static_cast<int64_t>(weight.shape().steps)};
     product.result = y.data();
-    product.lines.rows = static_cast<int64_t>(y.size()) / columns;
+    product.lines.rows = rows;
     product.result_panel = wire::kPanelColumns;
     product.segments = {&sum, 1};
     product.epilogue = epilogue_;
-    return panels::MultiplyPacked(context, weight, product);
+    Done done = panels::MultiplyPacked(context, weight, product);
+    prepared.Discard();
+    return done;
   }
 
  private:

@@ -54,6 +54,32 @@ TEST(PackedMatMul, MultipliesPairsOfAnyShapeOnAnyNumberOfThreads) {
   }
 }
 
+// Rows 4 KiB apart are moved apart first, from eight on.
+TEST(PackedMatMul, MultipliesRowsThatShareACacheSet) {
+  constexpr int64_t kSteps = 1024;
+  for (const int64_t rows : {1, 7, 8, 29}) {
+    std::vector<float> a;
+    std::vector<float> y;
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t step = 0; step < kSteps; ++step) {
+        a.push_back(static_cast<float>(step == row ? row + 1 : 0));
+      }
+      y.insert(y.end(), {static_cast<float>((row + 1) * row), static_cast<float>(row + 1)});
+    }
+    std::vector<float> b;
+    for (int64_t step = 0; step < kSteps; ++step) b.insert(b.end(), {static_cast<float>(step), 1});
+    for (const size_t threads : {1, 2, 5}) {
+      MatMul()
+          .ThreadCount(threads)
+          .Input<float>({rows, kSteps}, a)
+          .MatrixWeight({kSteps, 2}, b, {})
+          .Tolerance(0, 0)
+          .ExpectOutput<float>({rows, 2}, y)
+          .Run();
+    }
+  }
+}
+
 TEST(PackedMatMul, TakesAnyLeadingAxes) {
   MatMul()
       .Input<float>({2, 1, 1, 3}, kA)
