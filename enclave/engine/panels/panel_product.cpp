@@ -1,9 +1,11 @@
 #include "enclave/engine/panels/panel_product.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "enclave/engine/panels/pair_tile.h"
+#include "enclave/engine/panels/panel_shares.h"
 
 namespace ephemeralml::engine::panels {
 namespace {
@@ -11,7 +13,7 @@ namespace {
 constexpr int64_t kMostPieceSteps =
     static_cast<int64_t>(kLargestPieceBytes / (wire::kPanelColumns * sizeof(float))) - 1;
 // Rows that are handed out together: whole tiles of every height but the rare ones.
-constexpr int64_t kBlockRows = 28;
+constexpr int64_t kBlockRows = 14;
 // Of a panel's whole width in the time of a tile, mostly: tiles are twice as high and half as wide.
 constexpr int64_t kTileRows = 7;
 // Of what comes next: more at once would stand in the way of the weights.
@@ -44,8 +46,7 @@ std::vector<Cut> CutSum(std::span<const Segment> segments, int64_t all_steps) {
 
 // One product, and how it is shared out. The units of work are blocks of rows of one panel, in the
 // order of panels: a thread's share is a run of them, so that it opens a run of panels, and at most
-// the panels at its ends are opened by another thread too. Panels are of different widths, so that
-// shares are equal in columns times blocks.
+// the panels at its ends are opened by another thread too.
 class Sharing {
  public:
   Sharing(const weights::PackedWeight& weight, const Product& product)
@@ -53,41 +54,68 @@ class Sharing {
         shape_(weight.shape()),
         product_(product),
         cuts_(CutSum(product.segments, static_cast<int64_t>(shape_.steps))),
-        blocks_(std::max<int64_t>((product.lines.rows + kBlockRows - 1) / kBlockRows, 1)) {}
+        blocks_(std::max<int64_t>((product.lines.rows + kBlockRows - 1) / kBlockRows, 1)),
+        blocks_per_panel_(product.lines.images * product.lines.lines * blocks_) {}
 
-  int64_t blocks_per_panel() const {
-    return product_.lines.images * product_.lines.lines * blocks_;
+  int64_t units() const { return static_cast<int64_t>(shape_.panel_count()) * blocks_per_panel_; }
+
+  void ShareOut(size_t shares) {
+    const Lines& lines = product_.lines;
+    const std::vector<int64_t> ends =
+        CutIntoShares(shape_, blocks_per_panel_, lines.images * lines.lines * lines.rows, shares);
+    shares_ = std::vector<Share>(shares);
+    for (size_t i = 0; i < shares; ++i) {
+      Share& share = shares_[i];
+      share.begin = i == 0 ? 0 : ends[i - 1];
+      share.end = ends[i];
+      if (share.begin < share.end) {
+        share.panels.Set(share.begin / blocks_per_panel_, PanelsUntil(share.end));
+      }
+    }
   }
-  int64_t units() const { return static_cast<int64_t>(shape_.panel_count()) * blocks_per_panel(); }
 
-  // The first unit of share `share` of `shares`; of the one past the last, the units' end.
-  int64_t BeginOf(int64_t share, int64_t shares) const {
-    const auto panels = static_cast<int64_t>(shape_.panel_count());
-    const auto widest = static_cast<int64_t>(shape_.WidthOf(0));
-    const auto last = static_cast<int64_t>(shape_.WidthOf(shape_.panel_count() - 1));
-    const int64_t before_last = (panels - 1) * widest * blocks_per_panel();
-    const int64_t work = (before_last + last * blocks_per_panel()) * share / shares;
-    if (work <= before_last) return work / widest;
-    return (panels - 1) * blocks_per_panel() + (work - before_last) / last;
-  }
-
-  // The units [begin, end).
-  Done Run(int64_t begin, int64_t end, MutableByteSpan window) const {
-    const int64_t first = begin / blocks_per_panel();
-    const int64_t last = (end + blocks_per_panel() - 1) / blocks_per_panel();
-    weights::PanelReader reader =
-        weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
-    for (int64_t panel = first; panel < last; ++panel) {
-      const int64_t base = panel * blocks_per_panel();
-      TRY_OK(RunPanel(reader, panel, std::max(begin - base, int64_t{0}),
-                      std::min(end - base, blocks_per_panel())));
+  // A share, and when that is done what nobody has begun of the others.
+  Done Run(size_t index, MutableByteSpan window) {
+    TRY_OK(RunOwn(shares_[index], window));
+    for (size_t i = 1; i < shares_.size(); ++i) {
+      Share& other = shares_[(index + i) % shares_.size()];
+      while (const std::optional<int64_t> panel = other.panels.TakeLast()) {
+        weights::PanelReader reader = Read(*panel, *panel + 1, window);
+        TRY_OK(RunPanel(reader, *panel, other));
+      }
     }
     return {};
   }
 
  private:
-  // The blocks [begin, end) of one panel.
-  Done RunPanel(weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end) const {
+  // The units [begin, end); of the panels at its ends, perhaps a part.
+  struct Share {
+    int64_t begin = 0;
+    int64_t end = 0;
+    PanelQueue panels;
+  };
+
+  int64_t PanelsUntil(int64_t unit) const {
+    return (unit + blocks_per_panel_ - 1) / blocks_per_panel_;
+  }
+
+  weights::PanelReader Read(int64_t first, int64_t last, MutableByteSpan window) const {
+    return weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
+  }
+
+  Done RunOwn(Share& share, MutableByteSpan window) {
+    std::optional<int64_t> panel = share.panels.TakeFirst();
+    if (!panel) return {};
+    weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), window);
+    for (; panel; panel = share.panels.TakeFirst()) TRY_OK(RunPanel(reader, *panel, share));
+    return {};
+  }
+
+  // What a share has of one panel.
+  Done RunPanel(weights::PanelReader& reader, int64_t panel, const Share& share) const {
+    const int64_t base = panel * blocks_per_panel_;
+    const int64_t begin = std::max(share.begin - base, int64_t{0});
+    const int64_t end = std::min(share.end - base, blocks_per_panel_);
     const auto index = static_cast<uint64_t>(panel);
     Piece piece;
     piece.width = static_cast<int64_t>(shape_.WidthOf(index));
@@ -155,6 +183,8 @@ class Sharing {
   const Product& product_;
   std::vector<Cut> cuts_;
   int64_t blocks_;  // of rows in a line
+  int64_t blocks_per_panel_;
+  std::vector<Share> shares_;
 };
 
 }  // namespace
@@ -164,18 +194,20 @@ Done MultiplyPacked(KernelContext& context, const weights::PackedWeight& weight,
   const Lines& lines = product.lines;
   const int64_t rows = lines.images * lines.lines * lines.rows;
   if (rows == 0) return {};
-  const Sharing sharing(weight, product);
+  Sharing sharing(weight, product);
   if (sharing.units() == 0) return {};
   const int64_t work = rows * static_cast<int64_t>(weight.shape().steps * weight.shape().columns);
   const auto threads = static_cast<int64_t>(context.threads().count());
   const int64_t parts =
       std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, sharing.units()));
-  return context.threads().TryParallelFor(
-      static_cast<size_t>(parts), 1, [&](size_t begin, size_t end) -> Done {
-        return sharing.Run(sharing.BeginOf(static_cast<int64_t>(begin), parts),
-                           sharing.BeginOf(static_cast<int64_t>(end), parts),
-                           context.Window(begin));
-      });
+  sharing.ShareOut(static_cast<size_t>(parts));
+  return context.threads().TryParallelFor(static_cast<size_t>(parts), 1,
+                                          [&](size_t begin, size_t end) -> Done {
+                                            for (size_t share = begin; share < end; ++share) {
+                                              TRY_OK(sharing.Run(share, context.Window(begin)));
+                                            }
+                                            return {};
+                                          });
 }
 
 }  // namespace ephemeralml::engine::panels

@@ -1,0 +1,35 @@
+#pragma once
+// How a product's panels are shared out among threads: by the time that they take, and again where
+// one thread is done before another.
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "common/wire/packed_layout.h"
+
+namespace ephemeralml::engine::panels {
+
+/// Panels that nobody has begun. Their thread takes them from the front, in the order in which they
+/// are sealed; others, when they are done with their own, from the back: processors that several
+/// tenants share are never equally fast for long. Threads: any, after Set.
+class PanelQueue {
+ public:
+  /// Panels [first, end), each below 2^32.
+  void Set(int64_t first, int64_t end);
+  std::optional<int64_t> TakeFirst();
+  std::optional<int64_t> TakeLast();
+
+ private:
+  // On a line of its own; the first panel in its upper half, the end in its lower one.
+  alignas(64) std::atomic<uint64_t> panels_ = 0;
+};
+
+/// Where each of `shares` shares ends, in units, if unit u stands for the block of rows
+/// u % blocks of panel u / blocks: so that all take about as long. A panel that is cut is opened by
+/// both sides. `rows` is the number of rows of all of a panel's blocks together.
+std::vector<int64_t> CutIntoShares(const wire::PackedShape& shape, int64_t blocks, int64_t rows,
+                                   size_t shares);
+
+}  // namespace ephemeralml::engine::panels

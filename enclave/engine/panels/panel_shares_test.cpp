@@ -1,0 +1,89 @@
+#include "enclave/engine/panels/panel_shares.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <thread>
+
+namespace ephemeralml::engine::panels {
+namespace {
+
+TEST(PanelQueue, GivesPanelsFromBothEndsUntilTheyMeet) {
+  PanelQueue queue;
+  EXPECT_FALSE(queue.TakeFirst());
+  EXPECT_FALSE(queue.TakeLast());
+  queue.Set(3, 6);
+  EXPECT_EQ(queue.TakeFirst(), 3);
+  EXPECT_EQ(queue.TakeLast(), 5);
+  EXPECT_EQ(queue.TakeLast(), 4);
+  EXPECT_FALSE(queue.TakeFirst());
+  EXPECT_FALSE(queue.TakeLast());
+}
+
+TEST(PanelQueue, GivesEachPanelOnce) {
+  constexpr size_t kPanels = 100'000;
+  constexpr size_t kTakers = 4;
+  PanelQueue queue;
+  queue.Set(0, kPanels);
+  std::vector<std::vector<int64_t>> taken(kTakers);
+  std::vector<std::thread> takers;
+  for (size_t i = 0; i < kTakers; ++i) {
+    takers.emplace_back([&queue, &mine = taken[i], i] {
+      while (const auto panel = i % 2 == 0 ? queue.TakeFirst() : queue.TakeLast()) {
+        mine.push_back(*panel);
+      }
+    });
+  }
+  for (std::thread& taker : takers) taker.join();
+  std::vector<int64_t> all;
+  for (const auto& mine : taken) all.insert(all.end(), mine.begin(), mine.end());
+  std::ranges::sort(all);
+  std::vector<int64_t> expected(kPanels);
+  std::iota(expected.begin(), expected.end(), 0);
+  EXPECT_EQ(all, expected);
+}
+
+wire::PackedShape Columns(uint64_t columns) {
+  return {.columns = columns, .steps = 10, .has_bias = false};
+}
+
+using Ends = std::vector<int64_t>;
+
+TEST(CutIntoShares, GivesEqualPanelsEvenly) {
+  EXPECT_EQ(CutIntoShares(Columns(384), 10, 128, 1), Ends({60}));
+  EXPECT_EQ(CutIntoShares(Columns(384), 10, 128, 2), Ends({30, 60}));
+  EXPECT_EQ(CutIntoShares(Columns(384), 10, 128, 3), Ends({20, 40, 60}));
+}
+
+TEST(CutIntoShares, CutsAPanelWhereThatIsFaster) {
+  // One panel: both open it.
+  EXPECT_EQ(CutIntoShares(Columns(64), 10, 1000, 2), Ends({5, 10}));
+  // A panel of 64 columns and one of 32, of 1,000 rows: three quarters of the first one, and one
+  // block more, since the other side opens two.
+  EXPECT_EQ(CutIntoShares(Columns(96), 100, 1000, 2), Ends({76, 200}));
+}
+
+TEST(CutIntoShares, OpensNoPanelTwiceForAFewRows) {
+  // Two panels of 64 columns and one of 32, of 20 rows.
+  EXPECT_EQ(CutIntoShares(Columns(160), 2, 20, 2), Ends({2, 6}));
+}
+
+TEST(CutIntoShares, CoversAllUnitsInOrderWhateverTheNumbers) {
+  for (const uint64_t columns : {1, 16, 64, 80, 96, 160, 1000}) {
+    for (const int64_t blocks : {1, 2, 7, 224}) {
+      for (const int64_t rows : {blocks, 7 * blocks, 14 * blocks}) {
+        for (const size_t shares : {1, 2, 3, 16}) {
+          const Ends ends = CutIntoShares(Columns(columns), blocks, rows, shares);
+          ASSERT_EQ(ends.size(), shares);
+          EXPECT_TRUE(std::ranges::is_sorted(ends));
+          EXPECT_GE(ends.front(), 0);
+          EXPECT_EQ(ends.back(), static_cast<int64_t>(Columns(columns).panel_count()) * blocks);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ephemeralml::engine::panels
