@@ -1,6 +1,5 @@
 #include "bench/measured_worker.h"
 
-#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -20,6 +19,7 @@
 #include "enclave/engine/kernels/dense.h"
 #include "enclave/serve/confine.h"
 #include "enclave/serve/control.h"
+#include "enclave/serve/heap.h"
 #include "enclave/serve/session.h"
 
 namespace ephemeralml::bench {
@@ -98,7 +98,7 @@ Done AnswerOrders(serve::Session& session, int orders) {
     std::vector<Sample> samples;
     for (uint32_t i = 0; i < count; ++i) {
       samples.push_back(Time(session, request.Duplicate(), reply));
-      (void)malloc_trim(0);
+      serve::ReturnFreeHeap();
     }
     if (is_first && further.size() > 0) request = std::move(further);
     for (const Sample& sample : samples) TRY_OK(Send(orders, BytesOf(sample)));
@@ -109,7 +109,7 @@ Done AnswerOrders(serve::Session& session, int orders) {
 // The steps of enclave/serve/worker.cpp, in their order, up to a client's first byte.
 Done Work(size_t thread_count, uint64_t memory_limit_bytes, int control, int orders) {
   TRY_OK(serve::LeaveNoTraces());
-  (void)mallopt(M_ARENA_MAX, 1);
+  serve::ConfigureHeap();
   log::Configure("worker", log::Level::kWarn);
   engine::Threads threads(thread_count);
   TRY_OK(engine::kernels::WarmUp(threads));

@@ -1,6 +1,5 @@
 #include "enclave/serve/worker.h"
 
-#include <malloc.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -16,6 +15,7 @@
 #include "enclave/engine/kernels/dense.h"
 #include "enclave/serve/confine.h"
 #include "enclave/serve/control.h"
+#include "enclave/serve/heap.h"
 #include "enclave/serve/session.h"
 #include "enclave/serve/watchdog.h"
 
@@ -90,18 +90,6 @@ Done Attest(channel::Channel& channel, int control, net::Deadline deadline) {
   return channel.SendMessage(evidence.body, deadline);
 }
 
-// One heap for all threads: the library shrinks the others after a look at a file, which a confined
-// worker may not open.
-void ShareOneHeap() { (void)mallopt(M_ARENA_MAX, 1); }
-
-// Scratch space that libraries align leaves gaps, which the heap doesn't fill again: without this
-// it grows from request to request. What is given back was wiped when it was freed. A few messages'
-// worth may stay, so that the next request needn't ask the kernel for each of its pages.
-void ReturnFreeMemory() {
-  constexpr size_t kMayStayFree = size_t{8} << 20;
-  if (mallinfo2().fordblks > kMayStayFree) (void)malloc_trim(0);
-}
-
 // What a session may have beside its arena: messages as they came and as they were read, what an
 // operator sorts or counts with, the libraries' scratch space.
 uint64_t HeapBytes(const WorkerSettings& settings) {
@@ -154,7 +142,7 @@ Done AnswerRequests(channel::Channel& channel, Session& session, const Resources
     if (!answer) return answer.error();
     TRY_OK(channel.UpdateKeys(net::After(settings.transfer_timeout_ms)));
     if (channel.ShouldReplace({.time = time})) return {};
-    ReturnFreeMemory();  // the client has its reply and doesn't wait for this
+    ReturnFreeHeap();  // the client has its reply and doesn't wait for this
   }
 }
 
@@ -171,7 +159,7 @@ Done ServeConnection(UniqueFd connection, int control, Resources& resources) {
 
 Done Work(int control) {
   TRY_OK(LeaveNoTraces());
-  ShareOneHeap();
+  ConfigureHeap();
   TRY(Resources resources, Prepare(control));
   TRY_OK(LimitHeap(HeapBytes(resources.settings)));
   TRY_OK(ConfineWorker());
