@@ -1,7 +1,6 @@
 #include "enclave/engine/panels/panel_product.h"
 
 #include <algorithm>
-#include <optional>
 #include <vector>
 
 #include "enclave/engine/panels/pair_tile.h"
@@ -18,8 +17,6 @@ constexpr int64_t kBlockRows = 14;
 constexpr int64_t kTileRows = 7;
 // Of what comes next: more at once would stand in the way of the weights.
 constexpr int64_t kMostLinesAtOnce = 4;
-// Below this many multiplications waking another thread costs more than it brings.
-constexpr int64_t kWorthAThread = 128 * 1024;
 
 // A run of segments, cut so that a piece holds it.
 struct Cut {
@@ -44,78 +41,19 @@ std::vector<Cut> CutSum(std::span<const Segment> segments, int64_t all_steps) {
   return cuts;
 }
 
-// One product, and how it is shared out. The units of work are blocks of rows of one panel, in the
-// order of panels: a thread's share is a run of them, so that it opens a run of panels, and at most
-// the panels at its ends are opened by another thread too.
-class Sharing {
+// One product. Its blocks are of kBlockRows rows of a line, but the last of each line.
+class PanelProduct {
  public:
-  Sharing(const weights::PackedWeight& weight, const Product& product)
-      : weight_(weight),
-        shape_(weight.shape()),
+  PanelProduct(const wire::PackedShape& shape, const Product& product)
+      : shape_(shape),
         product_(product),
         cuts_(CutSum(product.segments, static_cast<int64_t>(shape_.steps))),
-        blocks_(std::max<int64_t>((product.lines.rows + kBlockRows - 1) / kBlockRows, 1)),
-        blocks_per_panel_(product.lines.images * product.lines.lines * blocks_) {}
+        blocks_(std::max<int64_t>((product.lines.rows + kBlockRows - 1) / kBlockRows, 1)) {}
 
-  int64_t units() const { return static_cast<int64_t>(shape_.panel_count()) * blocks_per_panel_; }
+  int64_t blocks() const { return product_.lines.images * product_.lines.lines * blocks_; }
 
-  void ShareOut(size_t shares) {
-    const Lines& lines = product_.lines;
-    const std::vector<int64_t> ends =
-        CutIntoShares(shape_, blocks_per_panel_, lines.images * lines.lines * lines.rows, shares);
-    shares_ = std::vector<Share>(shares);
-    for (size_t i = 0; i < shares; ++i) {
-      Share& share = shares_[i];
-      share.begin = i == 0 ? 0 : ends[i - 1];
-      share.end = ends[i];
-      if (share.begin < share.end) {
-        share.panels.Set(share.begin / blocks_per_panel_, PanelsUntil(share.end));
-      }
-    }
-  }
-
-  // A share, and when that is done what nobody has begun of the others.
-  Done Run(size_t index, MutableByteSpan window) {
-    TRY_OK(RunOwn(shares_[index], window));
-    for (size_t i = 1; i < shares_.size(); ++i) {
-      Share& other = shares_[(index + i) % shares_.size()];
-      while (const std::optional<int64_t> panel = other.panels.TakeLast()) {
-        weights::PanelReader reader = Read(*panel, *panel + 1, window);
-        TRY_OK(RunPanel(reader, *panel, other));
-      }
-    }
-    return {};
-  }
-
- private:
-  // The units [begin, end); of the panels at its ends, perhaps a part.
-  struct Share {
-    int64_t begin = 0;
-    int64_t end = 0;
-    PanelQueue panels;
-  };
-
-  int64_t PanelsUntil(int64_t unit) const {
-    return (unit + blocks_per_panel_ - 1) / blocks_per_panel_;
-  }
-
-  weights::PanelReader Read(int64_t first, int64_t last, MutableByteSpan window) const {
-    return weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
-  }
-
-  Done RunOwn(Share& share, MutableByteSpan window) {
-    std::optional<int64_t> panel = share.panels.TakeFirst();
-    if (!panel) return {};
-    weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), window);
-    for (; panel; panel = share.panels.TakeFirst()) TRY_OK(RunPanel(reader, *panel, share));
-    return {};
-  }
-
-  // What a share has of one panel.
-  Done RunPanel(weights::PanelReader& reader, int64_t panel, const Share& share) const {
-    const int64_t base = panel * blocks_per_panel_;
-    const int64_t begin = std::max(share.begin - base, int64_t{0});
-    const int64_t end = std::min(share.end - base, blocks_per_panel_);
+  // The blocks [begin, end) of one panel.
+  Done Run(weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end) const {
     const auto index = static_cast<uint64_t>(panel);
     Piece piece;
     piece.width = static_cast<int64_t>(shape_.WidthOf(index));
@@ -137,6 +75,7 @@ class Sharing {
     return {};
   }
 
+ private:
   // As many sealed bytes as the next piece takes, over the time that this one takes.
   Upcoming Spread(ByteSpan sealed, const Piece& piece, int64_t blocks) const {
     int64_t steps = 0;
@@ -178,13 +117,10 @@ class Sharing {
             product_.residual == nullptr ? nullptr : product_.residual + result, 0};
   }
 
-  const weights::PackedWeight& weight_;
   const wire::PackedShape& shape_;
   const Product& product_;
   std::vector<Cut> cuts_;
   int64_t blocks_;  // of rows in a line
-  int64_t blocks_per_panel_;
-  std::vector<Share> shares_;
 };
 
 }  // namespace
@@ -194,20 +130,10 @@ Done MultiplyPacked(KernelContext& context, const weights::PackedWeight& weight,
   const Lines& lines = product.lines;
   const int64_t rows = lines.images * lines.lines * lines.rows;
   if (rows == 0) return {};
-  Sharing sharing(weight, product);
-  if (sharing.units() == 0) return {};
-  const int64_t work = rows * static_cast<int64_t>(weight.shape().steps * weight.shape().columns);
-  const auto threads = static_cast<int64_t>(context.threads().count());
-  const int64_t parts =
-      std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, sharing.units()));
-  sharing.ShareOut(static_cast<size_t>(parts));
-  return context.threads().TryParallelFor(static_cast<size_t>(parts), 1,
-                                          [&](size_t begin, size_t end) -> Done {
-                                            for (size_t share = begin; share < end; ++share) {
-                                              TRY_OK(sharing.Run(share, context.Window(begin)));
-                                            }
-                                            return {};
-                                          });
+  const PanelProduct work(weight.shape(), product);
+  return RunOnPanels(context, weight, {.blocks = work.blocks(), .rows = rows},
+                     [&work](weights::PanelReader& reader, int64_t panel, int64_t begin,
+                             int64_t end, size_t) { return work.Run(reader, panel, begin, end); });
 }
 
 }  // namespace ephemeralml::engine::panels

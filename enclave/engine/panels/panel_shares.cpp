@@ -7,10 +7,81 @@ namespace {
 
 // Opening a weight takes as long as multiplying this many rows with it.
 constexpr int64_t kOpeningRows = 32;
+// Below this many multiplications waking another thread costs more than it brings.
+constexpr int64_t kWorthAThread = 128 * 1024;
 
 uint64_t Pack(uint64_t first, uint64_t end) { return first << 32 | end; }
 uint64_t FirstOf(uint64_t panels) { return panels >> 32; }
 uint64_t EndOf(uint64_t panels) { return panels & UINT32_MAX; }
+
+// The units of work are the blocks of all panels, in their order.
+class Sharing {
+ public:
+  Sharing(const weights::PackedWeight& weight, const PanelWork& work, const RunBlocks& run,
+          size_t shares)
+      : weight_(weight), blocks_(work.blocks), run_(run), shares_(shares) {
+    const std::vector<int64_t> ends = CutIntoShares(weight.shape(), work.blocks, work.rows, shares);
+    for (size_t i = 0; i < shares; ++i) {
+      Share& share = shares_[i];
+      share.begin = i == 0 ? 0 : ends[i - 1];
+      share.end = ends[i];
+      if (share.begin < share.end) {
+        share.panels.Set(share.begin / blocks_, PanelsUntil(share.end));
+      }
+    }
+  }
+
+  // A share, and when that is done what nobody has begun of the others.
+  Done Run(size_t index, MutableByteSpan window) {
+    TRY_OK(RunOwn(index, window));
+    for (size_t i = 1; i < shares_.size(); ++i) {
+      Share& other = shares_[(index + i) % shares_.size()];
+      while (const std::optional<int64_t> panel = other.panels.TakeLast()) {
+        weights::PanelReader reader = Read(*panel, *panel + 1, window);
+        TRY_OK(RunPanel(reader, *panel, other, index));
+      }
+    }
+    return {};
+  }
+
+ private:
+  // The units [begin, end); of the panels at its ends, perhaps a part.
+  struct Share {
+    int64_t begin = 0;
+    int64_t end = 0;
+    PanelQueue panels;
+  };
+
+  int64_t PanelsUntil(int64_t unit) const { return (unit + blocks_ - 1) / blocks_; }
+
+  weights::PanelReader Read(int64_t first, int64_t last, MutableByteSpan window) const {
+    return weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
+  }
+
+  Done RunOwn(size_t index, MutableByteSpan window) {
+    Share& share = shares_[index];
+    std::optional<int64_t> panel = share.panels.TakeFirst();
+    if (!panel) return {};
+    weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), window);
+    for (; panel; panel = share.panels.TakeFirst()) {
+      TRY_OK(RunPanel(reader, *panel, share, index));
+    }
+    return {};
+  }
+
+  // What a share has of one panel.
+  Done RunPanel(weights::PanelReader& reader, int64_t panel, const Share& share,
+                size_t part) const {
+    const int64_t base = panel * blocks_;
+    return run_(reader, panel, std::max(share.begin - base, int64_t{0}),
+                std::min(share.end - base, blocks_), part);
+  }
+
+  const weights::PackedWeight& weight_;
+  int64_t blocks_;
+  const RunBlocks& run_;
+  std::vector<Share> shares_;
+};
 
 }  // namespace
 
@@ -81,6 +152,24 @@ std::vector<int64_t> CutIntoShares(const wire::PackedShape& shape, int64_t block
   }
   ends.push_back(panels * blocks);
   return ends;
+}
+
+Done RunOnPanels(KernelContext& context, const weights::PackedWeight& weight, const PanelWork& work,
+                 const RunBlocks& run) {
+  const wire::PackedShape& shape = weight.shape();
+  const auto units = static_cast<int64_t>(shape.panel_count()) * work.blocks;
+  if (units == 0) return {};
+  const auto threads = static_cast<int64_t>(context.threads().count());
+  const int64_t worth =
+      work.rows * static_cast<int64_t>(shape.steps * shape.columns) / kWorthAThread;
+  const auto shares = static_cast<size_t>(std::clamp<int64_t>(worth, 1, std::min(threads, units)));
+  Sharing sharing(weight, work, run, shares);
+  return context.threads().TryParallelFor(shares, 1, [&](size_t begin, size_t end) -> Done {
+    for (size_t share = begin; share < end; ++share) {
+      TRY_OK(sharing.Run(share, context.Window(share)));
+    }
+    return {};
+  });
 }
 
 }  // namespace ephemeralml::engine::panels

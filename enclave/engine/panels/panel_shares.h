@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
-#include "common/wire/packed_layout.h"
+#include "enclave/engine/base/kernel.h"
+#include "enclave/weights/panel_reader.h"
 
 namespace ephemeralml::engine::panels {
 
@@ -31,5 +33,22 @@ class PanelQueue {
 /// both sides. `rows` is the number of rows of all of a panel's blocks together.
 std::vector<int64_t> CutIntoShares(const wire::PackedShape& shape, int64_t blocks, int64_t rows,
                                    size_t shares);
+
+/// What there is to do with each panel of a weight.
+struct PanelWork {
+  int64_t blocks = 1;  ///< that the panel's rows are cut into
+  int64_t rows = 0;    ///< of all blocks together
+};
+
+/// Does the blocks [begin, end) of a panel, which the reader reads next, in part `part` of a
+/// parallel region.
+using RunBlocks = std::function<Done(weights::PanelReader& reader, int64_t panel, int64_t begin,
+                                     int64_t end, size_t part)>;
+
+/// Does all blocks of all panels, on as many threads as that is worth: a thread's share is a run of
+/// panels, which one reader reads, and at most the panels at its ends are opened by another thread
+/// too. Not from within a parallel region. Errors: those of `run`.
+Done RunOnPanels(KernelContext& context, const weights::PackedWeight& weight, const PanelWork& work,
+                 const RunBlocks& run);
 
 }  // namespace ephemeralml::engine::panels
