@@ -173,6 +173,25 @@ ByteSpan PanelReader::Upcoming() const {
   return model_->sealed_chunks.subspan(begin, end - begin);
 }
 
+DerivedWeights::DerivedWeights(ArenaBlock block, Ledger& ledger)
+    : block_(std::move(block)), ledger_(&ledger), made_at_(Clock::now()) {
+  ledger_->Held(block_.bytes().size());
+}
+
+DerivedWeights::DerivedWeights(DerivedWeights&& other) noexcept
+    : block_(std::move(other.block_)),
+      ledger_(std::exchange(other.ledger_, nullptr)),
+      made_at_(other.made_at_) {}
+
+DerivedWeights::~DerivedWeights() {
+  if (ledger_ == nullptr) return;
+  const size_t bytes = block_.bytes().size();
+  block_ = ArenaBlock();  // wipes
+  const auto age = Clock::now() - made_at_;
+  ledger_->Aged(bytes, age, age);
+  ledger_->LetGo(bytes);
+}
+
 PackedWeight::PackedWeight(const SealedModel& model, const WeightInfo& weight, Ledger& ledger)
     : model_(&model), weight_(&weight), ledger_(&ledger) {
   CHECK(IsPacked(weight.layout));
@@ -189,6 +208,11 @@ PanelReader PackedWeight::Read(uint64_t first_panel, uint64_t last_panel,
   return PanelReader(
       *model_, *ledger_, window, weight_->offset + shape().OffsetOf(first_panel) * element_bytes,
       weight_->offset + shape().OffsetOf(last_panel) * element_bytes, weight_->storage);
+}
+
+Result<DerivedWeights> PackedWeight::Derive(Arena& arena, size_t bytes) const {
+  TRY(ArenaBlock block, arena.AllocateToOverwrite(bytes));
+  return DerivedWeights(std::move(block), *ledger_);
 }
 
 }  // namespace ephemeralml::weights

@@ -60,6 +60,27 @@ class PanelReader {
   Clock::time_point filled_at_;          // when the newest chunk was
 };
 
+/// Another form of open weights, made of them by a kernel. Counts as open until it is wiped, on
+/// destruction. Move-only.
+class DerivedWeights {
+ public:
+  DerivedWeights(DerivedWeights&& other) noexcept;
+  DerivedWeights& operator=(DerivedWeights&&) = delete;
+  ~DerivedWeights();
+
+  MutableByteSpan bytes() { return block_.bytes(); }
+
+ private:
+  friend class PackedWeight;
+  using Clock = std::chrono::steady_clock;
+
+  DerivedWeights(ArenaBlock block, Ledger& ledger);
+
+  ArenaBlock block_;
+  Ledger* ledger_;
+  Clock::time_point made_at_;
+};
+
 /// A packed weight of one request. Threads: several may make readers.
 class PackedWeight {
  public:
@@ -75,6 +96,9 @@ class PackedWeight {
   /// Reads the panels [first_panel, last_panel). The window outlives the reader, which leaves it
   /// wiped.
   PanelReader Read(uint64_t first_panel, uint64_t last_panel, MutableByteSpan window) const;
+  /// Memory for another form of some of it, to be written before it is read.
+  /// Errors: kOverLimit `session_memory_exceeded`.
+  Result<DerivedWeights> Derive(Arena& arena, size_t bytes) const;
 
  private:
   const SealedModel* model_;

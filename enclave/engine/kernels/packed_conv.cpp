@@ -2,6 +2,7 @@
 
 #include "enclave/engine/kernels/blocked.h"
 #include "enclave/engine/panels/panel_product.h"
+#include "enclave/engine/panels/winograd.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
@@ -25,27 +26,51 @@ class PackedConv final : public Kernel {
     if (input.is_blocked ? input.blocks != BlocksOf(channels) : input.channels != channels) {
       return ShapeInvalid("Conv: the weight is for another number of channels");
     }
-    TRY(const Window window, SlideOver(input, window_, {kernel[2], kernel[3]}));
+    TRY(Window window, SlideOver(input, window_, {kernel[2], kernel[3]}));
+    const bool by_tiles = TakesTiles(input, window, channels, kernel[0]);
+    if (by_tiles) {
+      for (const size_t axis : {1, 2}) window.pad_end[axis] += window.output[axis] % 2;
+    }
     const Shape shape = {input.batch, BlocksOf(kernel[0]), window.output[1], window.output[2],
                          kBlockLanes};
-    panels::Product product;
-    TRY(product.residual, ReadResidual(context, 2, shape));
+    TRY(const float* residual, ReadResidual(context, 2, shape));
     TRY(Tensor * output, BlockedOutput(context, kernel[0], shape));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
     TRY(PaddedInput padded, Pad(context, 0, input, window));
-    const std::vector<panels::Segment> sum = SumOf(input, padded, window, channels);
-    product.left = padded.values;
-    product.result = y.data();
-    product.segments = sum;
-    product.epilogue = epilogue_;
-    Place(input, padded, window, shape, product);
-    Done done = panels::MultiplyPacked(context, weight, product);
+    Done done;
+    if (by_tiles) {
+      done = panels::ConvolveByTiles(
+          context, weight,
+          {padded.values, input.batch, input.blocks, padded.height, padded.width, y.data(),
+           residual, shape[1], shape[2], shape[3], epilogue_});
+    } else {
+      const std::vector<panels::Segment> sum = SumOf(input, padded, window, channels);
+      panels::Product product;
+      product.left = padded.values;
+      product.result = y.data();
+      product.residual = residual;
+      product.segments = sum;
+      product.epilogue = epilogue_;
+      Place(input, padded, window, shape, product);
+      done = panels::MultiplyPacked(context, weight, product);
+    }
     padded.scratch.Discard();
     return done;
   }
 
  private:
+  static bool TakesTiles(const BlockedInput& input, const Window& window, int64_t channels,
+                         int64_t columns) {
+    for (const size_t axis : {1, 2}) {
+      if (window.kernel[axis] != 3 || window.stride[axis] != 1 || window.dilation[axis] != 1) {
+        return false;
+      }
+    }
+    return input.is_blocked &&
+           panels::SuitsWinograd(channels, columns, window.output[1], window.output[2]);
+  }
+
   // In the order of the weight's steps: blocks of input channels, then taps, then channels.
   static std::vector<panels::Segment> SumOf(const BlockedInput& input, const PaddedInput& padded,
                                             const Window& window, int64_t channels) {

@@ -13,10 +13,6 @@ constexpr int64_t kMostPieceSteps =
     static_cast<int64_t>(kLargestPieceBytes / (wire::kPanelColumns * sizeof(float))) - 1;
 // Rows that are handed out together: whole tiles of every height but the rare ones.
 constexpr int64_t kBlockRows = 14;
-// Of a panel's whole width in the time of a tile, mostly: tiles are twice as high and half as wide.
-constexpr int64_t kTileRows = 7;
-// Of what comes next: more at once would stand in the way of the weights.
-constexpr int64_t kMostLinesAtOnce = 4;
 
 // A run of segments, cut so that a piece holds it.
 struct Cut {
@@ -84,10 +80,7 @@ class PanelProduct {
     sealed = sealed.first(std::min(sealed.size(), bytes));
     const int64_t rows =
         std::min(blocks * kBlockRows, blocks / blocks_ * product_.lines.rows + kBlockRows);
-    const int64_t fours = std::max<int64_t>(rows / kTileRows * steps / 4, 1);
-    const auto lines = static_cast<int64_t>(sealed.size() / 64) + 1;
-    return {sealed.data(), sealed.data() + sealed.size(), std::max<int64_t>(fours / lines, 1),
-            std::min((lines + fours - 1) / fours, kMostLinesAtOnce), 1};
+    return SpreadOver(sealed, rows, steps);
   }
 
   // Neighbouring blocks of one line go together.

@@ -320,6 +320,18 @@ namespace ephemeralml::engine::panels {
 HWY_EXPORT(Finish);
 HWY_EXPORT(MultiplyRows);
 
+Upcoming SpreadOver(ByteSpan sealed, int64_t rows, int64_t steps) {
+  // Of a panel's whole width in the time of a tile, mostly: tiles are twice as high and half as
+  // wide.
+  constexpr int64_t kTileRows = 7;
+  // More at once would stand in the way of the weights.
+  constexpr int64_t kMostLinesAtOnce = 4;
+  const int64_t fours = std::max<int64_t>(rows / kTileRows * steps / 4, 1);
+  const auto lines = static_cast<int64_t>(sealed.size() / 64) + 1;
+  return {sealed.data(), sealed.data() + sealed.size(), std::max<int64_t>(fours / lines, 1),
+          std::min((lines + fours - 1) / fours, kMostLinesAtOnce), 1};
+}
+
 void MultiplyPiece(const Piece& piece, const Strides& strides, const Rows& rows,
                    const Epilogue& epilogue, Upcoming& upcoming) {
   HWY_DYNAMIC_DISPATCH(MultiplyRows)(piece, strides, rows, epilogue, upcoming);

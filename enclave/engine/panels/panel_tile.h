@@ -88,6 +88,9 @@ struct Upcoming {
   int64_t countdown = 1;
 };
 
+/// `sealed`, over the time that a panel's whole width takes for so many rows and steps.
+Upcoming SpreadOver(ByteSpan sealed, int64_t rows, int64_t steps);
+
 /// result (+)= left · weights; after the last piece also residual and epilogue. Sums of partial
 /// pieces stand in the result.
 void MultiplyPiece(const Piece& piece, const Strides& strides, const Rows& rows,

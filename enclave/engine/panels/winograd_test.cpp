@@ -1,0 +1,205 @@
+#include "enclave/engine/panels/winograd.h"
+
+#include <gtest/gtest.h>
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "enclave/engine/base/node_context.h"
+#include "enclave/weights/testing/test_blob.h"
+
+namespace ephemeralml::engine::panels {
+namespace {
+
+constexpr size_t kArenaBytes = size_t{256} << 20;
+
+std::vector<float> Random(int64_t count, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> values(-1, 1);
+  std::vector<float> result(static_cast<size_t>(count));
+  for (float& value : result) value = values(generator);
+  return result;
+}
+
+struct Case {
+  int64_t images = 1;
+  int64_t channels = 32;
+  int64_t columns = 32;
+  int64_t height = 8;
+  int64_t width = 8;
+  bool bias = true;
+  bool residual = false;
+  Epilogue epilogue = {};
+  size_t threads = 2;
+};
+
+int64_t Even(int64_t pixels) { return (pixels + 1) / 2 * 2; }
+int64_t Groups(int64_t channels) { return (channels + 15) / 16; }
+
+// A blocked picture's element.
+size_t At(int64_t groups, int64_t height, int64_t width, int64_t image, int64_t channel, int64_t y,
+          int64_t x) {
+  return static_cast<size_t>((((image * groups + channel / 16) * height + y) * width + x) * 16 +
+                             channel % 16);
+}
+
+// Plain loops in double precision.
+double Sum(const Case& c, const std::vector<float>& input, const std::vector<float>& weight,
+           int64_t image, int64_t column, int64_t y, int64_t x) {
+  double sum = 0;
+  for (int64_t channel = 0; channel < c.channels; ++channel) {
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      const size_t at = At(Groups(c.channels), Even(c.height) + 2, Even(c.width) + 2, image,
+                           channel, y + tap / 3, x + tap % 3);
+      sum += static_cast<double>(input[at]) *
+             weight[static_cast<size_t>((column * c.channels + channel) * 9 + tap)];
+    }
+  }
+  return sum;
+}
+
+double Apply(double x, const Epilogue& epilogue) {
+  if (epilogue.activation == Activation::kRelu) return std::max(x, 0.0);
+  if (epilogue.activation == Activation::kSigmoid) return 1 / (1 + std::exp(-x));
+  if (epilogue.activation == Activation::kClip) {
+    return std::clamp<double>(x, epilogue.alpha, epilogue.beta);
+  }
+  return x;
+}
+
+void ExpectConvolution(const Case& c) {
+  SCOPED_TRACE(testing::Message() << c.images << " of " << c.channels << " to " << c.columns << ", "
+                                  << c.height << "x" << c.width << ", " << c.threads << " threads");
+  const int64_t result_size = c.images * Groups(c.columns) * c.height * c.width * 16;
+  const std::vector<float> input =
+      Random(c.images * Groups(c.channels) * (Even(c.height) + 2) * (Even(c.width) + 2) * 16, 1);
+  const std::vector<float> weight = Random(c.columns * c.channels * 9, 2);
+  const std::vector<float> bias = c.bias ? Random(c.columns, 3) : std::vector<float>();
+  const std::vector<float> residual = Random(result_size, 4);
+  const auto arena = *Arena::Create(kArenaBytes);
+  weights::testing::TestBlob blob;
+  const weights::WeightInfo packed = blob.AddPacked({c.columns, c.channels, 3, 3}, weight, bias,
+                                                    weights::PanelLayout::kConvPanels);
+  blob.Seal();
+  const weights::SealedModel model = blob.model();
+  weights::Ledger ledger;
+  Threads threads(c.threads);
+  auto windows = *MakeWindows(*arena, model, c.threads);
+  const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
+  NodeContext context(resources, {}, {});
+  std::vector<float> result(static_cast<size_t>(result_size), 777.0f);
+  const Done done =
+      ConvolveByTiles(context, weights::PackedWeight(model, packed, ledger),
+                      {input.data(), c.images, Groups(c.channels), Even(c.height) + 2,
+                       Even(c.width) + 2, result.data(), c.residual ? residual.data() : nullptr,
+                       Groups(c.columns), c.height, c.width, c.epilogue});
+  ASSERT_TRUE(done.has_value()) << done.error().reason;
+  for (int64_t image = 0; image < c.images; ++image) {
+    for (int64_t column = 0; column < Groups(c.columns) * 16; ++column) {
+      for (int64_t pixel = 0; pixel < c.height * c.width; ++pixel) {
+        const int64_t y = pixel / c.width;
+        const int64_t x = pixel % c.width;
+        const size_t at = At(Groups(c.columns), c.height, c.width, image, column, y, x);
+        double expected = 777;  // lanes past the columns stay as they are
+        if (column < c.columns) {
+          expected = Sum(c, input, weight, image, column, y, x);
+          if (c.bias) expected += bias[static_cast<size_t>(column)];
+          if (c.residual) expected += residual[at];
+          expected = Apply(expected, c.epilogue);
+        }
+        ASSERT_NEAR(result[at], expected, 3e-5 + 1e-5 * std::abs(expected))
+            << "image " << image << ", column " << column << ", pixel " << y << ", " << x;
+      }
+    }
+  }
+  const weights::Ledger::Totals totals = ledger.Read();
+  EXPECT_EQ(totals.bytes_opened, totals.bytes_wiped);
+  // With the transformed weights, which take nearly twice as much as those that they are made of.
+  EXPECT_GT(totals.peak_plaintext_bytes, static_cast<uint64_t>(32 * 16 * 32) * sizeof(float));
+  EXPECT_LE(totals.peak_plaintext_bytes, c.threads << 20);
+  for (const ArenaBlock& window : windows) {
+    EXPECT_TRUE(std::ranges::all_of(window.bytes(), [](uint8_t byte) { return byte == 0; }));
+  }
+  // A corner of the filter is one of its transform's positions.
+  std::vector<float> corners;
+  for (int64_t column = 0; column < 8; ++column) {
+    corners.push_back(weight[static_cast<size_t>(column * c.channels * 9)]);
+  }
+  const ArenaBlock left = *arena->AllocateToOverwrite(size_t{8} << 20);
+  const ByteSpan sought(reinterpret_cast<const uint8_t*>(corners.data()),
+                        corners.size() * sizeof(float));
+  EXPECT_TRUE(std::ranges::search(left.bytes(), sought).empty());
+}
+
+// Every test runs on each kind of vector unit that this processor has, not on its best alone.
+class Winograd : public testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override {
+    if ((hwy::SupportedTargets() & GetParam()) == 0) GTEST_SKIP() << "this processor lacks it";
+    hwy::SetSupportedTargetsForTest(GetParam());
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
+  void TearDown() override {
+    hwy::SetSupportedTargetsForTest(0);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
+};
+
+TEST_P(Winograd, EqualsPlainLoopsForAnySizeOfPicture) {
+  for (const int64_t height : {1, 2, 7, 12}) {
+    for (const int64_t width : {1, 4, 9}) ExpectConvolution({.height = height, .width = width});
+  }
+  ExpectConvolution({.images = 3, .height = 11, .width = 13});
+}
+
+TEST_P(Winograd, EqualsPlainLoopsForAnyNumberOfChannels) {
+  for (const int64_t channels : {32, 40, 57, 128, 130, 200}) {
+    ExpectConvolution({.channels = channels, .columns = 48});
+  }
+  for (const int64_t columns : {32, 33, 64, 70, 130}) ExpectConvolution({.columns = columns});
+}
+
+TEST_P(Winograd, SharesOutAmongAnyNumberOfThreads) {
+  for (const size_t threads : {1, 2, 3, 7}) {
+    // Both with sums that wait for other channels and without.
+    for (const int64_t channels : {64, 144}) {
+      ExpectConvolution(
+          {.channels = channels, .columns = 80, .height = 14, .width = 14, .threads = threads});
+    }
+  }
+}
+
+TEST_P(Winograd, AppliesActivationsAfterBiasAndResidual) {
+  for (const Epilogue& epilogue :
+       {Epilogue{Activation::kNone}, Epilogue{Activation::kRelu}, Epilogue{Activation::kSigmoid},
+        Epilogue{Activation::kClip, -0.5f, 0.75f}}) {
+    for (const bool residual : {false, true}) {
+      for (const bool bias : {false, true}) {
+        ExpectConvolution({.columns = 40,
+                           .height = 7,
+                           .width = 7,
+                           .bias = bias,
+                           .residual = residual,
+                           .epilogue = epilogue});
+      }
+    }
+  }
+}
+
+TEST(SuitsWinograd, LeavesOutWhatIsTooSmall) {
+  EXPECT_TRUE(SuitsWinograd(32, 32, 7, 7));
+  EXPECT_TRUE(SuitsWinograd(512, 512, 2, 31));
+  EXPECT_FALSE(SuitsWinograd(31, 32, 7, 7));
+  EXPECT_FALSE(SuitsWinograd(32, 31, 7, 7));
+  EXPECT_FALSE(SuitsWinograd(512, 512, 6, 6));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Winograd, testing::Values(HWY_AVX3, HWY_AVX2, HWY_STATIC_TARGET),
+                         [](const testing::TestParamInfo<int64_t>& parameter) {
+                           return std::string(hwy::TargetName(parameter.param));
+                         });
+
+}  // namespace
+}  // namespace ephemeralml::engine::panels

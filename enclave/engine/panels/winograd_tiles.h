@@ -1,0 +1,51 @@
+#pragma once
+// The three transforms of a Winograd convolution F(2x2, 3x3), on 16 channels or columns at a time.
+// A tile is 2 x 2 pixels of the result, made from 4 x 4 of the input; its transform has 16
+// positions. Made once for each kind of vector unit. Nothing here opens, wipes, allocates or fails.
+// Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, section 4.1.
+
+#include <cstdint>
+
+#include "enclave/engine/panels/panel_tile.h"
+
+namespace ephemeralml::engine::panels {
+
+inline constexpr int64_t kTileSide = 2;
+inline constexpr int64_t kTilePositions = 16;
+inline constexpr int64_t kTileTaps = 9;
+
+/// Some of a picture's tiles, which are counted line by line.
+struct Tiles {
+  int64_t first = 0;
+  int64_t count = 0;
+  int64_t in_line = 1;
+
+  int64_t Line(int64_t tile) const { return (first + tile) / in_line; }
+  int64_t Column(int64_t tile) const { return (first + tile) % in_line; }
+};
+
+/// taps [kTileTaps, channels, width] -> result [kTilePositions, `position`], of which it writes the
+/// first [channels, width]. The width is a multiple of 16.
+void TransformWeights(const float* taps, int64_t channels, int64_t width, float* result,
+                      int64_t position);
+
+/// plane [lines, `line`], 16 channels a pixel -> result [kTilePositions, `position`], of which it
+/// writes the first [tiles, 16].
+void TransformInput(const float* plane, int64_t line, const Tiles& tiles, float* result,
+                    int64_t position);
+
+/// Where the pixels of a picture's result lie.
+struct TileResult {
+  float* values = nullptr;  ///< [groups of 16 columns, `group`], of each [height, width, 16]
+  int64_t group = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t columns = 0;  ///< of one panel
+};
+
+/// sums [kTilePositions, tiles, `panel_width`] -> the tiles' pixels: their own, the panel's biases
+/// (or null) added, within the bounds.
+void TransformSums(const float* sums, int64_t panel_width, const Tiles& tiles, const float* bias,
+                   const Bounds& bounds, const TileResult& result);
+
+}  // namespace ephemeralml::engine::panels
