@@ -119,13 +119,13 @@ TEST(PackedConv, EqualsConvOfManyTaps) {
               .dilations = {2, 3}});
 }
 
-// From 32 channels and 16 tiles on.
+// From 32 channels and 24 tiles on.
 TEST(PackedConv, EqualsConvByTiles) {
   for (const int64_t channels : {32, 130, 200}) {
     ExpectConv(
-        {.x = {2, channels, 7, 10}, .channels_out = 40, .kernel = {3, 3}, .pads = {1, 1, 1, 1}});
+        {.x = {2, channels, 9, 10}, .channels_out = 40, .kernel = {3, 3}, .pads = {1, 1, 1, 1}});
   }
-  ExpectConv({.x = {1, 32, 9, 12}, .channels_out = 64, .kernel = {3, 3}});
+  ExpectConv({.x = {1, 32, 11, 12}, .channels_out = 64, .kernel = {3, 3}});
   ExpectConv({.x = {1, 48, 9, 9}, .channels_out = 32, .kernel = {3, 3}, .pads = {0, 2, 1, 3}});
 }
 

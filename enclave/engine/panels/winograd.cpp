@@ -11,7 +11,7 @@ namespace {
 
 // A block of tiles and what it needs of a panel stay in the second cache.
 constexpr int64_t kBlockTiles = 28;
-constexpr int64_t kLeastTiles = 16;
+constexpr int64_t kLeastTiles = 24;
 constexpr int64_t kLeastChannels = 32;
 // Channels whose weights are open at once, transformed: with a picture of so few that their sums
 // needn't wait for other channels', all of them.
