@@ -5,28 +5,26 @@
 #include "enclave/engine/kernels/lanes.h"
 #include "enclave/engine/kernels/multiversion.h"
 #include "enclave/engine/kernels/strided_copy.h"
+#include "enclave/engine/panels/normalize_rows.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
 
-template <class T>
-struct Moments {
-  T mean = 0;
-  T inverse_deviation = 0;
-};
+panels::RowMoments NormalizeRow(const float* x, const float* scale, const float* bias, float* y,
+                                size_t count, float epsilon) {
+  return panels::NormalizeRow(x, scale, bias, y, static_cast<int64_t>(count), epsilon);
+}
 
-template <class T>
-EPHEMERAL_MULTIVERSION Moments<T> NormalizeRow(const T* x, const T* scale, const T* bias, T* y,
-                                               size_t count, T epsilon) {
-  const T mean = SumLanes(x, count, [](T v) { return v; }) / static_cast<T>(count);
-  const T squares = SumLanes(x, count, [mean](T v) { return (v - mean) * (v - mean); });
-  const T inverse = T{1} / std::sqrt(squares / static_cast<T>(count) + epsilon);
-  if (bias == nullptr) {
-    for (size_t i = 0; i < count; ++i) y[i] = (x[i] - mean) * inverse * scale[i];
-  } else {
-    for (size_t i = 0; i < count; ++i) y[i] = (x[i] - mean) * inverse * scale[i] + bias[i];
+panels::RowMoments NormalizeRow(const double* x, const double* scale, const double* bias, double* y,
+                                size_t count, double epsilon) {
+  const auto size = static_cast<double>(count);
+  const double mean = SumLanes(x, count, [](double v) { return v; }) / size;
+  const double squares = SumLanes(x, count, [mean](double v) { return (v - mean) * (v - mean); });
+  const double inverse = 1 / std::sqrt(squares / size + epsilon);
+  for (size_t i = 0; i < count; ++i) {
+    y[i] = (x[i] - mean) * inverse * scale[i] + (bias == nullptr ? 0 : bias[i]);
   }
-  return {mean, inverse};
+  return {static_cast<float>(mean), static_cast<float>(inverse)};
 }
 
 // Scale or bias, one element for each of the input's: `row_step` is 0 if all rows share them.
@@ -127,12 +125,12 @@ class LayerNormalization final : public Kernel {
       const T* biases = reinterpret_cast<const T*>(bias.bytes);
       context.threads().ParallelFor(rows, RowGrain(count), [&](size_t begin, size_t end) {
         for (size_t row = begin; row < end; ++row) {
-          const Moments<T> moments =
+          const panels::RowMoments moments =
               NormalizeRow(source + row * count, scales + row * scale.row_step,
                            biases == nullptr ? nullptr : biases + row * bias.row_step,
                            target + row * count, count, static_cast<T>(epsilon_));
-          if (means != nullptr) means[row] = static_cast<float>(moments.mean);
-          if (inverses != nullptr) inverses[row] = static_cast<float>(moments.inverse_deviation);
+          if (means != nullptr) means[row] = moments.mean;
+          if (inverses != nullptr) inverses[row] = moments.inverse_deviation;
         }
       });
       return {};
