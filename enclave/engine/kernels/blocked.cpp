@@ -49,18 +49,19 @@ Result<PaddedInput> Pad(KernelContext& context, size_t index, const BlockedInput
   padded.values = to;
   const int64_t input_row = input.width * input.pixel();
   const int64_t left = before * input.pixel();
-  const int64_t right = window.pad_end[2] * input.pixel();
   context.threads().ParallelFor(
-      static_cast<size_t>(input.batch * input.planes()),
-      static_cast<size_t>(16 * 1024 / (plane + 1) + 1), [&](size_t begin, size_t end) {
+      static_cast<size_t>(input.batch * input.planes() * padded.height),
+      static_cast<size_t>(16 * 1024 / (row + 1) + 1), [&](size_t begin, size_t end) {
         for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
-          float* target = std::fill_n(to + i * plane, above * row, 0.0f);
-          for (int64_t y = 0; y < input.height; ++y) {
+          float* target = to + i * row;
+          float* const row_end = target + row;
+          const int64_t y = i % padded.height - above;
+          if (0 <= y && y < input.height) {
             target = std::fill_n(target, left, 0.0f);
-            target = std::copy_n(from + i * input.plane() + y * input_row, input_row, target);
-            target = std::fill_n(target, right, 0.0f);
+            target = std::copy_n(from + i / padded.height * input.plane() + y * input_row,
+                                 input_row, target);
           }
-          std::fill(target, to + (i + 1) * plane, 0.0f);
+          std::fill(target, row_end, 0.0f);
         }
       });
   return padded;

@@ -11,8 +11,9 @@ namespace ephemeralml::engine::panels {
 namespace {
 
 constexpr int64_t kPanel = 64;
-// Rows of scores that are made together: they stay in the first cache or near it.
-constexpr int64_t kBlockRows = 24;
+// Rows of scores that are made together: two of the highest tiles. They stay in the first cache or
+// near it.
+constexpr int64_t kBlockRows = 28;
 constexpr int64_t kWorthAThread = 64 * 1024;
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
