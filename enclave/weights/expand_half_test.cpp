@@ -1,13 +1,14 @@
 #include "enclave/weights/expand_half.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <vector>
+
+#include "enclave/weights/testing/each_vector_unit.h"
 
 namespace ephemeralml::weights {
 namespace {
@@ -36,18 +37,7 @@ std::vector<float> Expand(wire::ElementType type, const std::vector<uint16_t>& h
   return floats;
 }
 
-class ExpandHalf : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    if ((hwy::SupportedTargets() & GetParam()) == 0) GTEST_SKIP() << "this processor lacks it";
-    hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+class ExpandHalf : public testing::EachVectorUnit {};
 
 TEST_P(ExpandHalf, EveryValueOfEitherTypeIsExact) {
   std::vector<uint16_t> all(65536);
@@ -77,8 +67,7 @@ TEST_P(ExpandHalf, CountsThatFillNoVectorEndWhereTheyShould) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, ExpandHalf, testing::Values(HWY_AVX3, HWY_AVX2, HWY_STATIC_TARGET),
-                         [](const auto& each) { return std::string(hwy::TargetName(each.param)); });
+INSTANTIATE_TEST_SUITE_P(Each, ExpandHalf, testing::VectorUnits(), testing::VectorUnitName);
 
 }  // namespace
 }  // namespace ephemeralml::weights

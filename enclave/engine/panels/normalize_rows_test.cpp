@@ -1,28 +1,17 @@
 #include "enclave/engine/panels/normalize_rows.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <random>
 #include <vector>
 
+#include "enclave/weights/testing/each_vector_unit.h"
+
 namespace ephemeralml::engine::panels {
 namespace {
 
-// Every test runs on each kind of vector unit that this processor has, not on its best alone.
-class NormalizeRows : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    if ((hwy::SupportedTargets() & GetParam()) == 0) GTEST_SKIP() << "this processor lacks it";
-    hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+class NormalizeRows : public weights::testing::EachVectorUnit {};
 
 // A row against plain loops in double precision.
 void ExpectNormalized(size_t count, bool with_bias) {
@@ -59,11 +48,8 @@ TEST_P(NormalizeRows, EqualsPlainLoops) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, NormalizeRows,
-                         testing::Values(HWY_AVX3, HWY_AVX2, HWY_STATIC_TARGET),
-                         [](const testing::TestParamInfo<int64_t>& parameter) {
-                           return std::string(hwy::TargetName(parameter.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(Each, NormalizeRows, weights::testing::VectorUnits(),
+                         weights::testing::VectorUnitName);
 
 }  // namespace
 }  // namespace ephemeralml::engine::panels

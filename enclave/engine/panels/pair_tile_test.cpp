@@ -1,14 +1,15 @@
 #include "enclave/engine/panels/pair_tile.h"
-#include "enclave/engine/panels/pair_instruction.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
+
+#include "enclave/engine/panels/pair_instruction.h"
+#include "enclave/weights/testing/each_vector_unit.h"
 
 namespace ephemeralml::engine::panels {
 namespace {
@@ -27,19 +28,7 @@ uint16_t Rounded(float value) {
 
 float Wide(uint32_t half) { return std::bit_cast<float>(half << 16); }
 
-// Every test runs on each kind of vector unit that this processor has, not on its best alone.
-class PairTile : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    if ((hwy::SupportedTargets() & GetParam()) == 0) GTEST_SKIP() << "this processor lacks it";
-    hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+class PairTile : public weights::testing::EachVectorUnit {};
 
 TEST_P(PairTile, RoundsAnyFloatToTheNearest) {
   std::mt19937 generator(1);
@@ -171,10 +160,8 @@ TEST(PairInstruction, IsChosenOrNotForAllParts) {
   ExpectPlainLoopsResults({MultiplyPairs, MakePairedLeft, PairedLeftSize(kSteps)});
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, PairTile, testing::Values(HWY_AVX3, HWY_AVX2, HWY_STATIC_TARGET),
-                         [](const testing::TestParamInfo<int64_t>& parameter) {
-                           return std::string(hwy::TargetName(parameter.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(Each, PairTile, weights::testing::VectorUnits(),
+                         weights::testing::VectorUnitName);
 
 }  // namespace
 }  // namespace ephemeralml::engine::panels

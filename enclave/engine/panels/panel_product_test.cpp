@@ -1,12 +1,12 @@
 #include "enclave/engine/panels/panel_product.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <random>
 
 #include "enclave/engine/base/node_context.h"
+#include "enclave/weights/testing/each_vector_unit.h"
 #include "enclave/weights/testing/test_blob.h"
 
 namespace ephemeralml::engine::panels {
@@ -114,19 +114,7 @@ void ExpectMatrixProduct(const Case& c) {
   }
 }
 
-// Every test runs on each kind of vector unit that this processor has, not on its best alone.
-class PanelProduct : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    if ((hwy::SupportedTargets() & GetParam()) == 0) GTEST_SKIP() << "this processor lacks it";
-    hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+class PanelProduct : public weights::testing::EachVectorUnit {};
 
 TEST_P(PanelProduct, EqualsPlainLoopsForOddShapes) {
   for (const int64_t rows : {1, 2, 5, 13, 24, 31, 100}) {
@@ -182,10 +170,8 @@ TEST_P(PanelProduct, AppliesEveryActivationAfterBiasAndResidual) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, PanelProduct, testing::Values(HWY_AVX3, HWY_AVX2, HWY_STATIC_TARGET),
-                         [](const testing::TestParamInfo<int64_t>& parameter) {
-                           return std::string(hwy::TargetName(parameter.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(Each, PanelProduct, weights::testing::VectorUnits(),
+                         weights::testing::VectorUnitName);
 
 }  // namespace
 }  // namespace ephemeralml::engine::panels

@@ -1,13 +1,13 @@
 #include "enclave/engine/panels/winograd.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
 #include <random>
 
 #include "enclave/engine/base/node_context.h"
+#include "enclave/weights/testing/each_vector_unit.h"
 #include "enclave/weights/testing/test_blob.h"
 
 namespace ephemeralml::engine::panels {
@@ -133,19 +133,7 @@ void ExpectConvolution(const Case& c) {
   EXPECT_TRUE(std::ranges::search(left.bytes(), sought).empty());
 }
 
-// Every test runs on each kind of vector unit that this processor has, not on its best alone.
-class Winograd : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override {
-    if ((hwy::SupportedTargets() & GetParam()) == 0) GTEST_SKIP() << "this processor lacks it";
-    hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-};
+class Winograd : public weights::testing::EachVectorUnit {};
 
 TEST_P(Winograd, EqualsPlainLoopsForAnySizeOfPicture) {
   for (const int64_t height : {1, 2, 7, 12}) {
@@ -196,10 +184,8 @@ TEST(SuitsWinograd, LeavesOutWhatIsTooSmall) {
   EXPECT_FALSE(SuitsWinograd(512, 512, 7, 7));
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, Winograd, testing::Values(HWY_AVX3, HWY_AVX2, HWY_STATIC_TARGET),
-                         [](const testing::TestParamInfo<int64_t>& parameter) {
-                           return std::string(hwy::TargetName(parameter.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(Each, Winograd, weights::testing::VectorUnits(),
+                         weights::testing::VectorUnitName);
 
 }  // namespace
 }  // namespace ephemeralml::engine::panels
