@@ -48,6 +48,9 @@ class AdaptedContext final : public KernelContext {
     return inner_.ScratchToOverwrite(bytes);
   }
   MutableByteSpan Window(size_t part) override { return inner_.Window(part); }
+  ByteSpan SealedAhead(size_t part, size_t parts) const override {
+    return inner_.SealedAhead(part, parts);
+  }
   Arena& arena() override { return inner_.arena(); }
   Threads& threads() override { return inner_.threads(); }
   Done RunGraph(const PreparedGraph& graph) override { return inner_.RunGraph(graph); }

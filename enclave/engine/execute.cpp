@@ -108,7 +108,8 @@ Done Execution::RunNode(const PreparedNode& node) {
   std::vector<NodeInput> inputs;
   inputs.reserve(node.inputs.size());
   for (const Slot slot : node.inputs) inputs.push_back(InputFrom(slot));
-  NodeContext context(resources_, std::move(inputs), node.wants_output);
+  NodeContext context(resources_, std::move(inputs), node.wants_output,
+                      InputFrom(node.next_packed).weight);
   TRY_OK(RunAdapted(node.op, *node.kernel, context));
   TRY(std::vector<Tensor> outputs, context.TakeOutputs());
   for (size_t i = 0; i < outputs.size(); ++i) {

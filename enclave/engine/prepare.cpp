@@ -1,5 +1,6 @@
 #include "enclave/engine/prepare.h"
 
+#include <ranges>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -69,6 +70,7 @@ class Preparer {
   Done DefineInputs(const wire::Graph& message, PreparedGraph& graph);
   Done UseOutputs(const wire::Graph& message, PreparedGraph& graph);
   void PlanReleases(PreparedGraph& graph);
+  void FindNextPacked(PreparedGraph& graph) const;
 
   std::map<std::string, int64_t> versions_;
   PreparedModel& model_;
@@ -146,6 +148,18 @@ void Preparer::PlanReleases(PreparedGraph& graph) {
   }
 }
 
+void Preparer::FindNextPacked(PreparedGraph& graph) const {
+  Slot next = kNoSlot;
+  for (PreparedNode& node : std::views::reverse(graph.nodes)) {
+    node.next_packed = next;
+    for (const Slot slot : node.inputs) {
+      if (slot == kNoSlot) continue;
+      const weights::WeightInfo* const weight = model_.slots[slot].weight;
+      if (weight != nullptr && weights::IsPacked(weight->layout)) next = slot;
+    }
+  }
+}
+
 Result<PreparedGraph> Preparer::PrepareGraph(const wire::Graph& message) {
   if (graph_at_.size() > kDeepestNesting) {
     return TopologyMalformed("subgraphs are nested more than " + std::to_string(kDeepestNesting) +
@@ -169,6 +183,7 @@ Result<PreparedGraph> Preparer::PrepareGraph(const wire::Graph& message) {
   }
   TRY_OK(UseOutputs(message, graph));
   PlanReleases(graph);
+  FindNextPacked(graph);
   graph_at_.pop_back();
   node_at_.pop_back();
   return graph;

@@ -48,6 +48,7 @@ struct PreparedNode {
   std::vector<Slot> outputs;
   std::vector<bool> wants_output;
   std::vector<Slot> releases;  ///< activations that are gone after this node
+  Slot next_packed = kNoSlot;  ///< the packed weight that a later node of the graph takes next
 };
 
 struct PreparedGraph {

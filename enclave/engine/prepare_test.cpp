@@ -72,6 +72,29 @@ TEST(Prepare, KnowsWhichOutputsNobodyReads) {
   EXPECT_FALSE(model->graph.nodes[2].wants_output[0]);
 }
 
+TEST(Prepare, KnowsWhichPackedWeightComesNext) {
+  TopologyBuilder builder;
+  builder.Input(1, "x", {2, 2}).Output(7, "y");
+  builder.Weight(2, {2, 16}, std::vector<float>(32), wire::MATRIX_PANELS);
+  builder.Weight(3, {16, 16}, std::vector<float>(256), wire::MATRIX_PANELS);
+  builder.Weight(8, {2, 16}, std::vector<float>(32));
+  AddNode(builder.graph(), "Relu", {1}, {4});
+  AddNode(builder.graph(), "MatMul", {4, 2}, {5})->set_domain("ephemeralml");
+  AddNode(builder.graph(), "Add", {5, 8}, {6});
+  AddNode(builder.graph(), "MatMul", {6, 3}, {7})->set_domain("ephemeralml");
+  wire::OperatorSet& own = *builder.topology().add_operator_sets();
+  own.set_domain("ephemeralml");
+  own.set_version(1);
+  builder.Seal();
+  const auto model = Prepare(builder.topology());
+  ASSERT_TRUE(model.has_value()) << model.error().what;
+  const auto& nodes = model->graph.nodes;
+  EXPECT_EQ(nodes[0].next_packed, nodes[1].inputs[1]);
+  EXPECT_EQ(nodes[1].next_packed, nodes[3].inputs[1]);
+  EXPECT_EQ(nodes[2].next_packed, nodes[3].inputs[1]);
+  EXPECT_EQ(nodes[3].next_packed, kNoSlot);
+}
+
 TEST(Prepare, RefusesOtherFormatVersions) {
   TopologyBuilder builder = TwoNodes();
   builder.topology().set_format_version(wire::kTopologyFormatVersion + 1);

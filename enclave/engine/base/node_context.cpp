@@ -44,10 +44,11 @@ Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources) 
 }
 
 NodeContext::NodeContext(const Resources& resources, std::vector<NodeInput> inputs,
-                         std::vector<bool> wants_output)
+                         std::vector<bool> wants_output, const weights::WeightInfo* next_packed)
     : resources_(&resources),
       inputs_(std::move(inputs)),
       wants_output_(std::move(wants_output)),
+      next_packed_(next_packed),
       opened_(inputs_.size()),
       outputs_(wants_output_.size()) {}
 
@@ -149,6 +150,13 @@ Result<ArenaBlock> NodeContext::ScratchToOverwrite(size_t bytes) {
 MutableByteSpan NodeContext::Window(size_t part) {
   CHECK(part < resources_->windows.size());
   return resources_->windows[part].bytes();
+}
+
+ByteSpan NodeContext::SealedAhead(size_t part, size_t parts) const {
+  if (next_packed_ == nullptr || next_packed_->packed.panel_count() == 0) return {};
+  const weights::PackedWeight next(*resources_->model, *next_packed_, *resources_->ledger);
+  const uint64_t first = next.shape().panel_count() * part / parts;
+  return next.Read(first, first + 1, {}).Upcoming();
 }
 
 Done NodeContext::RunGraph(const PreparedGraph& graph) {

@@ -47,8 +47,9 @@ Result<Tensor> ToActivation(const NodeInput& input, const Resources& resources);
 
 class NodeContext final : public KernelContext {
  public:
+  /// `next_packed`: the packed weight that a later node takes next, or null.
   NodeContext(const Resources& resources, std::vector<NodeInput> inputs,
-              std::vector<bool> wants_output);
+              std::vector<bool> wants_output, const weights::WeightInfo* next_packed = nullptr);
 
   size_t input_count() const override { return inputs_.size(); }
   size_t output_count() const override { return wants_output_.size(); }
@@ -70,6 +71,7 @@ class NodeContext final : public KernelContext {
   Result<ArenaBlock> ScratchToOverwrite(size_t bytes) override;
   Arena& arena() override { return *resources_->arena; }
   MutableByteSpan Window(size_t part) override;
+  ByteSpan SealedAhead(size_t part, size_t parts) const override;
   Done RunGraph(const PreparedGraph& graph) override;
   GraphInterface InterfaceOf(const PreparedGraph& graph) const override;
   Result<std::vector<Tensor>> CallGraph(const PreparedGraph& graph,
@@ -89,6 +91,7 @@ class NodeContext final : public KernelContext {
   const Resources* resources_;
   std::vector<NodeInput> inputs_;
   std::vector<bool> wants_output_;
+  const weights::WeightInfo* next_packed_;
   std::vector<std::optional<weights::OpenPanel>> opened_;  // by input
   std::vector<std::optional<Tensor>> outputs_;
 };

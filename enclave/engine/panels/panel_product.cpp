@@ -49,7 +49,8 @@ class PanelProduct {
   int64_t blocks() const { return product_.lines.images * product_.lines.lines * blocks_; }
 
   // The blocks [begin, end) of one panel.
-  Done Run(weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end) const {
+  Done Run(weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
+           ByteSpan ahead) const {
     const auto index = static_cast<uint64_t>(panel);
     Piece piece;
     piece.width = static_cast<int64_t>(shape_.WidthOf(index));
@@ -66,7 +67,8 @@ class PanelProduct {
       piece.segments = cuts_[i].segments;
       piece.is_first = i == 0;
       piece.is_last = i + 1 == cuts_.size();
-      RunPiece(piece, panel, begin, end, reader.Upcoming());
+      const ByteSpan upcoming = reader.Upcoming();
+      RunPiece(piece, panel, begin, end, upcoming.empty() ? ahead : upcoming);
     }
     return {};
   }
@@ -124,9 +126,10 @@ Done MultiplyPacked(KernelContext& context, const weights::PackedWeight& weight,
   const int64_t rows = lines.images * lines.lines * lines.rows;
   if (rows == 0) return {};
   const PanelProduct work(weight.shape(), product);
-  return RunOnPanels(context, weight, {.blocks = work.blocks(), .rows = rows},
-                     [&work](weights::PanelReader& reader, int64_t panel, int64_t begin,
-                             int64_t end, size_t) { return work.Run(reader, panel, begin, end); });
+  return RunOnPanels(
+      context, weight, {.blocks = work.blocks(), .rows = rows},
+      [&work](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
+              ByteSpan ahead) { return work.Run(reader, panel, begin, end, ahead); });
 }
 
 }  // namespace ephemeralml::engine::panels

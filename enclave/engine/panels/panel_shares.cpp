@@ -32,13 +32,13 @@ class Sharing {
   }
 
   // A share, and when that is done what nobody has begun of the others.
-  Done Run(size_t index, MutableByteSpan window) {
-    TRY_OK(RunOwn(index, window));
+  Done Run(size_t index, MutableByteSpan window, ByteSpan ahead) {
+    TRY_OK(RunOwn(shares_[index], window, ahead));
     for (size_t i = 1; i < shares_.size(); ++i) {
       Share& other = shares_[(index + i) % shares_.size()];
       while (const std::optional<int64_t> panel = other.panels.TakeLast()) {
         weights::PanelReader reader = Read(*panel, *panel + 1, window);
-        TRY_OK(RunPanel(reader, *panel, other, index));
+        TRY_OK(RunPanel(reader, *panel, other, ahead));
       }
     }
     return {};
@@ -58,23 +58,22 @@ class Sharing {
     return weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
   }
 
-  Done RunOwn(size_t index, MutableByteSpan window) {
-    Share& share = shares_[index];
+  Done RunOwn(Share& share, MutableByteSpan window, ByteSpan ahead) {
     std::optional<int64_t> panel = share.panels.TakeFirst();
     if (!panel) return {};
     weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), window);
     for (; panel; panel = share.panels.TakeFirst()) {
-      TRY_OK(RunPanel(reader, *panel, share, index));
+      TRY_OK(RunPanel(reader, *panel, share, ahead));
     }
     return {};
   }
 
   // What a share has of one panel.
   Done RunPanel(weights::PanelReader& reader, int64_t panel, const Share& share,
-                size_t part) const {
+                ByteSpan ahead) const {
     const int64_t base = panel * blocks_;
     return run_(reader, panel, std::max(share.begin - base, int64_t{0}),
-                std::min(share.end - base, blocks_), part);
+                std::min(share.end - base, blocks_), ahead);
   }
 
   const weights::PackedWeight& weight_;
@@ -166,7 +165,7 @@ Done RunOnPanels(KernelContext& context, const weights::PackedWeight& weight, co
   Sharing sharing(weight, work, run, shares);
   return context.threads().TryParallelFor(shares, 1, [&](size_t begin, size_t end) -> Done {
     for (size_t share = begin; share < end; ++share) {
-      TRY_OK(sharing.Run(share, context.Window(share)));
+      TRY_OK(sharing.Run(share, context.Window(share), context.SealedAhead(share, shares)));
     }
     return {};
   });

@@ -40,10 +40,11 @@ struct PanelWork {
   int64_t rows = 0;    ///< of all blocks together
 };
 
-/// Does the blocks [begin, end) of a panel, which the reader reads next, in part `part` of a
-/// parallel region.
+/// Does the blocks [begin, end) of a panel, which the reader reads next. `ahead` is what the thread
+/// will open when it has read all that the reader is for: for the cache, never to be read
+/// otherwise.
 using RunBlocks = std::function<Done(weights::PanelReader& reader, int64_t panel, int64_t begin,
-                                     int64_t end, size_t part)>;
+                                     int64_t end, ByteSpan ahead)>;
 
 /// Does all blocks of all panels, on as many threads as that is worth: a thread's share is a run of
 /// panels, which one reader reads, and at most the panels at its ends are opened by another thread

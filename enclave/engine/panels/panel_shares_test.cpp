@@ -6,6 +6,9 @@
 #include <numeric>
 #include <thread>
 
+#include "enclave/engine/base/node_context.h"
+#include "enclave/weights/testing/test_blob.h"
+
 namespace ephemeralml::engine::panels {
 namespace {
 
@@ -83,6 +86,43 @@ TEST(CutIntoShares, CoversAllUnitsInOrderWhateverTheNumbers) {
       }
     }
   }
+}
+
+TEST(RunOnPanels, SaysWhatEachThreadOpensNext) {
+  weights::testing::TestBlob blob;
+  const std::vector<float> values(size_t{512} * 64);
+  const auto layout = weights::PanelLayout::kMatrixPanels;
+  const weights::WeightInfo weight = blob.AddPacked({64, 512}, values, {}, layout);
+  const weights::WeightInfo next = blob.AddPacked({64, 512}, values, {}, layout);
+  blob.Seal();
+  const weights::SealedModel model = blob.model();
+  const auto arena = *Arena::Create(size_t{64} << 20);
+  weights::Ledger ledger;
+  Threads threads(2);
+  auto windows = *MakeWindows(*arena, model, 2);
+  const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
+  NodeContext context(resources, {}, {}, &next);
+  std::vector<const uint8_t*> ahead(8);
+  const Done done = RunOnPanels(
+      context, weights::PackedWeight(model, weight, ledger), {.blocks = 10, .rows = 128},
+      [&](weights::PanelReader&, int64_t panel, int64_t begin, int64_t end, ByteSpan sealed) {
+        EXPECT_EQ(begin, 0);
+        EXPECT_EQ(end, 10);
+        ahead[static_cast<size_t>(panel)] = sealed.data();
+        return Done();
+      });
+  ASSERT_TRUE(done.has_value());
+  // Where a panel of the next weight begins.
+  const auto sealed_at = [&](uint64_t panel) {
+    const uint64_t byte = next.offset + next.packed.OffsetOf(panel) * sizeof(float);
+    return model.sealed_chunks.data() +
+           byte / model.cipher->chunk_bytes() * model.cipher->sealed_chunk_bytes();
+  };
+  EXPECT_NE(sealed_at(0), sealed_at(4));
+  EXPECT_EQ(context.SealedAhead(0, 2).data(), sealed_at(0));
+  EXPECT_EQ(context.SealedAhead(1, 2).data(), sealed_at(4));
+  for (const uint8_t* each : ahead) EXPECT_TRUE(each == sealed_at(0) || each == sealed_at(4));
+  EXPECT_TRUE(NodeContext(resources, {}, {}).SealedAhead(0, 2).empty());
 }
 
 }  // namespace

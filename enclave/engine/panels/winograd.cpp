@@ -62,7 +62,7 @@ class PanelConvolution {
 
   // The blocks of tiles [begin, end).
   Done Run(KernelContext& context, const weights::PackedWeight& weight,
-           weights::PanelReader& reader, int64_t begin, int64_t end) {
+           weights::PanelReader& reader, int64_t begin, int64_t end, ByteSpan ahead) {
     const int64_t transformed = kTilePositions * PositionFloats();
     TRY(weights::DerivedWeights derived,
         weight.Derive(context.arena(), Bytes(transformed + width_)));
@@ -77,7 +77,7 @@ class PanelConvolution {
     sums_ = inputs_ + block_inputs;
     for (int64_t piece = 0; piece < sizes_.pieces; ++piece) {
       TRY_OK(OpenPiece(reader, piece));
-      Upcoming upcoming = UpcomingDuring(reader, end - begin);
+      Upcoming upcoming = UpcomingDuring(reader, ahead, end - begin);
       for (int64_t block = begin; block < end; ++block) {
         RunBlock(piece, block, sums_ + (block - begin) % sums_blocks_ * BlockSums(), upcoming);
       }
@@ -122,9 +122,11 @@ class PanelConvolution {
   }
 
   // As many sealed bytes as a piece takes, over the time that this one takes.
-  Upcoming UpcomingDuring(const weights::PanelReader& reader, int64_t tile_blocks) const {
+  Upcoming UpcomingDuring(const weights::PanelReader& reader, ByteSpan ahead,
+                          int64_t tile_blocks) const {
     const int64_t steps = sizes_.piece_blocks * 16;
     ByteSpan sealed = reader.Upcoming();
+    if (sealed.empty()) sealed = ahead;
     sealed = sealed.first(std::min(sealed.size(), Bytes(steps * kTileTaps * width_)));
     return SpreadOver(sealed, tile_blocks * kBlockTiles * kTilePositions, steps);
   }
@@ -206,12 +208,12 @@ Done ConvolveByTiles(KernelContext& context, const weights::PackedWeight& weight
   // For each tile and channel 16 products in place of a pixel's 9 steps.
   const int64_t rows = convolution.images * sizes.tiles * kTilePositions / kTileTaps;
   const PanelWork work = {.blocks = convolution.images * sizes.tile_blocks, .rows = rows};
-  return RunOnPanels(
-      context, weight, work,
-      [&](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end, size_t) -> Done {
-        PanelConvolution panel_work(convolution, sizes, weight.shape(), panel);
-        return panel_work.Run(context, weight, reader, begin, end);
-      });
+  return RunOnPanels(context, weight, work,
+                     [&](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
+                         ByteSpan ahead) -> Done {
+                       PanelConvolution panel_work(convolution, sizes, weight.shape(), panel);
+                       return panel_work.Run(context, weight, reader, begin, end, ahead);
+                     });
 }
 
 }  // namespace ephemeralml::engine::panels
