@@ -1,6 +1,5 @@
 #include "enclave/engine/prepare.h"
 
-#include <ranges>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -150,7 +149,8 @@ void Preparer::PlanReleases(PreparedGraph& graph) {
 
 void Preparer::FindNextPacked(PreparedGraph& graph) const {
   Slot next = kNoSlot;
-  for (PreparedNode& node : std::views::reverse(graph.nodes)) {
+  for (size_t i = graph.nodes.size(); i-- > 0;) {
+    PreparedNode& node = graph.nodes[i];
     node.next_packed = next;
     for (const Slot slot : node.inputs) {
       if (slot == kNoSlot) continue;
