@@ -7,24 +7,24 @@ namespace {
 
 // Below this many multiplications waking another thread costs more than it brings.
 constexpr int64_t kWorthAThread = 64 * 1024;
+constexpr int64_t kPixelsAtOnce = 4;
 constexpr int64_t kPanelBlocks = static_cast<int64_t>(wire::kPanelColumns) / kBlockLanes;
 
-// Neighbouring pixels of every line of the output, for which the same columns of the filter lie on
-// the input.
+// Neighbouring outputs of an axis for which the same taps of the filter lie on the input.
 struct Run {
   int64_t first = 0;
-  int64_t pixels = 0;
-  Window::Range columns;
+  int64_t count = 0;
+  Window::Range taps;
 };
 
-std::vector<Run> RunsOf(const Window& window) {
+std::vector<Run> RunsOf(const Window& window, size_t axis) {
   std::vector<Run> runs;
-  for (int64_t x = 0; x < window.output[2]; ++x) {
-    const Window::Range columns = window.TapsInside(2, x);
-    const bool continues = !runs.empty() && runs.back().columns.begin == columns.begin &&
-                           runs.back().columns.end == columns.end;
-    if (!continues) runs.push_back({x, 0, columns});
-    ++runs.back().pixels;
+  for (int64_t at = 0; at < window.output[axis]; ++at) {
+    const Window::Range taps = window.TapsInside(axis, at);
+    const bool continues =
+        !runs.empty() && runs.back().taps.begin == taps.begin && runs.back().taps.end == taps.end;
+    if (!continues) runs.push_back({at, 0, taps});
+    ++runs.back().count;
   }
   return runs;
 }
@@ -36,56 +36,69 @@ struct Filtering {
   const float* x;
   const float* residual;
   float* y;
-  std::vector<Run> runs;
+  std::vector<Run> lines;
+  std::vector<Run> columns;
   float scale;
   float shift;
   const panels::Epilogue& epilogue;
 
   int64_t output_plane() const { return window.output[1] * window.output[2] * kBlockLanes; }
-  // The input that tap `tap` meets for output `output` of an axis.
-  int64_t Met(size_t axis, int64_t output, int64_t tap) const {
-    return output * window.stride[axis] + window.TapAt(axis, tap);
+  // The input that the first tap of a run meets for its first output.
+  int64_t Met(size_t axis, const Run& run) const {
+    return run.first * window.stride[axis] + window.TapAt(axis, run.taps.begin);
   }
 };
 
-// One line of a plane's output. Taps in the padding are left out: nothing is copied to have zeros
-// around it. `row` knows the filter and where the line's results go.
-void FilterLine(const Filtering& f, const float* plane, int64_t y, panels::FilterRow row) {
-  const Window::Range taps = f.window.TapsInside(1, y);
-  row.rows = taps.end - taps.begin;
-  if (row.rows > 0) plane += f.Met(1, y, taps.begin) * f.input.width * kBlockLanes;
-  row.weights += taps.begin * row.weights_row;
-  for (const Run& run : f.runs) {
-    panels::FilterRow part = row;
-    part.columns = run.columns.end - run.columns.begin;
-    part.weights += run.columns.begin * row.weights_column;
-    part.left = plane;
-    if (part.columns > 0) part.left += f.Met(2, run.first, run.columns.begin) * kBlockLanes;
-    part.result += run.first * kBlockLanes;
-    part.pixels = run.pixels;
-    panels::ApplyFilters(part);
+// The pixels for which the same taps lie on the input. Taps in the padding are left out: nothing is
+// copied to have zeros around it. `pixels` knows the whole filter, and where a plane begins.
+void FilterRectangle(const Filtering& f, const Run& lines, const Run& columns,
+                     panels::FilteredPixels pixels) {
+  pixels.rows = lines.taps.end - lines.taps.begin;
+  pixels.columns = columns.taps.end - columns.taps.begin;
+  if (pixels.rows == 0) pixels.columns = 0;
+  if (pixels.columns == 0) {
+    pixels.rows = 0;
+  } else {
+    pixels.left += (f.Met(1, lines) * f.input.width + f.Met(2, columns)) * kBlockLanes;
+    pixels.weights += lines.taps.begin * pixels.weights_row;
+    pixels.weights += columns.taps.begin * pixels.weights_column;
   }
+  pixels.result += (lines.first * f.window.output[2] + columns.first) * kBlockLanes;
+  pixels.pixels = columns.count;
+  pixels.lines = lines.count;
+  // Several pixels at once are faster: those of a narrow rectangle stand below one another.
+  if (pixels.pixels < pixels.lines && pixels.pixels < kPixelsAtOnce) {
+    std::swap(pixels.pixels, pixels.lines);
+    std::swap(pixels.left_step, pixels.left_line);
+    std::swap(pixels.result_step, pixels.result_line);
+  }
+  panels::ApplyFilters(pixels);
 }
 
-// One block of sixteen channels of one image, filtered line by line.
-void FilterPlane(const Filtering& f, int64_t plane, panels::FilterRow row) {
+// One block of sixteen channels of one image.
+void FilterPlane(const Filtering& f, int64_t plane, panels::FilteredPixels pixels) {
   const Window& window = f.window;
-  row.left_step = window.stride[2] * kBlockLanes;
-  row.left_row = window.dilation[1] * f.input.width * kBlockLanes;
-  row.left_column = window.dilation[2] * kBlockLanes;
-  row.scale = f.scale;
-  row.shift = f.shift;
-  if (f.residual == nullptr) row.bounds = panels::Bounds::Of(f.epilogue);
-  for (int64_t y = 0; y < window.output[1]; ++y) {
-    const int64_t at = plane * f.output_plane() + y * window.output[2] * kBlockLanes;
-    row.result = f.y + at;
-    FilterLine(f, f.x + plane * f.input.plane(), y, row);
-    if (row.bounds.is_bounded) continue;
-    panels::FinishRows(
-        {0, kBlockLanes, kBlockLanes},
-        {nullptr, row.result, f.residual == nullptr ? nullptr : f.residual + at, window.output[2]},
-        kBlockLanes, f.epilogue);
+  const int64_t input_line = f.input.width * kBlockLanes;
+  const int64_t output_line = window.output[2] * kBlockLanes;
+  pixels.left = f.x + plane * f.input.plane();
+  pixels.left_step = window.stride[2] * kBlockLanes;
+  pixels.left_line = window.stride[1] * input_line;
+  pixels.left_row = window.dilation[1] * input_line;
+  pixels.left_column = window.dilation[2] * kBlockLanes;
+  pixels.result = f.y + plane * f.output_plane();
+  pixels.result_step = kBlockLanes;
+  pixels.result_line = output_line;
+  pixels.scale = f.scale;
+  pixels.shift = f.shift;
+  if (f.residual == nullptr) pixels.bounds = panels::Bounds::Of(f.epilogue);
+  for (const Run& lines : f.lines) {
+    for (const Run& columns : f.columns) FilterRectangle(f, lines, columns, pixels);
   }
+  if (pixels.bounds.is_bounded) return;
+  const float* residual = f.residual == nullptr ? nullptr : f.residual + plane * f.output_plane();
+  panels::FinishRows({0, kBlockLanes, kBlockLanes},
+                     {nullptr, pixels.result, residual, window.output[1] * window.output[2]},
+                     kBlockLanes, f.epilogue);
 }
 
 // The blocks of channels [begin, end), of every image, on the thread of this part.
@@ -110,14 +123,14 @@ Done FilterBlocks(KernelContext& context, const Filtering& f, const weights::Pac
     const int64_t base = panel * kPanelBlocks;
     for (int64_t block = std::max(begin, base); block < std::min(end, base + kPanelBlocks);
          ++block) {
-      panels::FilterRow row;
+      panels::FilteredPixels filter;
       const int64_t lane = (block - base) * kBlockLanes;
-      row.weights_column = static_cast<int64_t>(width);
-      row.weights_row = f.window.kernel[2] * row.weights_column;
-      row.bias = shape.has_bias ? values + lane : nullptr;
-      row.weights = values + lane + (shape.has_bias ? width : 0);
+      filter.weights_column = static_cast<int64_t>(width);
+      filter.weights_row = f.window.kernel[2] * filter.weights_column;
+      filter.bias = shape.has_bias ? values + lane : nullptr;
+      filter.weights = values + lane + (shape.has_bias ? width : 0);
       for (int64_t image = 0; image < f.input.batch; ++image) {
-        FilterPlane(f, image * f.input.blocks + block, row);
+        FilterPlane(f, image * f.input.blocks + block, filter);
       }
     }
   }
@@ -155,7 +168,8 @@ class PackedDepthwise final : public Kernel {
                       .x = x.Values<float>().data(),
                       .residual = residual,
                       .y = y.data(),
-                      .runs = RunsOf(window),
+                      .lines = RunsOf(window, 1),
+                      .columns = RunsOf(window, 2),
                       .scale = scale_,
                       .shift = shift_,
                       .epilogue = epilogue_};

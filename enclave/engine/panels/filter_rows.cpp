@@ -1,5 +1,6 @@
-#include "enclave/engine/panels/panel_tile.h"
+#include <type_traits>
 
+#include "enclave/engine/panels/panel_tile.h"
 #include "enclave/engine/panels/vector_units.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -14,50 +15,57 @@ namespace ephemeralml::engine::panels::HWY_NAMESPACE {
 
 // kPixels pixels of one vector of channels.
 template <int kPixels>
-HWY_INLINE void FilterPixels(const FilterRow& row, int64_t pixel, int64_t lane) {
+HWY_INLINE void FilterSome(const FilteredPixels& f, const float* left, float* result,
+                           int64_t lane) {
   const Lanes d;
   Vec sums[kPixels];
-  const Vec bias = row.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, row.bias + lane);
+  const Vec bias = f.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, f.bias + lane);
   EPHEMERAL_UNROLL
   for (int p = 0; p < kPixels; ++p) sums[p] = bias;
-  const float* left = row.left + pixel * row.left_step + lane;
-  const float* weights = row.weights + lane;
-  for (int64_t r = 0; r < row.rows; ++r) {
-    for (int64_t c = 0; c < row.columns; ++c) {
-      const Vec w = hn::LoadU(d, weights + c * row.weights_column);
+  const float* weights = f.weights + lane;
+  for (int64_t r = 0; r < f.rows; ++r) {
+    for (int64_t c = 0; c < f.columns; ++c) {
+      const Vec w = hn::LoadU(d, weights + c * f.weights_column);
       EPHEMERAL_UNROLL
       for (int p = 0; p < kPixels; ++p) {
-        const float* x = left + c * row.left_column + p * row.left_step;
+        const float* x = left + c * f.left_column + p * f.left_step;
         sums[p] = hn::MulAdd(w, hn::LoadU(d, x), sums[p]);
       }
     }
-    left += row.left_row;
-    weights += row.weights_row;
+    left += f.left_row;
+    weights += f.weights_row;
   }
-  if (row.scale != 1 || row.shift != 0) {
-    const Vec scale = Broadcast(row.scale);
-    const Vec shift = Broadcast(row.shift);
+  if (f.scale != 1 || f.shift != 0) {
+    const Vec scale = Broadcast(f.scale);
+    const Vec shift = Broadcast(f.shift);
     EPHEMERAL_UNROLL
     for (int p = 0; p < kPixels; ++p) sums[p] = hn::Add(hn::Mul(sums[p], scale), shift);
   }
-  if (row.bounds.is_bounded) {
-    const Vec low = Broadcast(row.bounds.low);
-    const Vec high = Broadcast(row.bounds.high);
+  if (f.bounds.is_bounded) {
+    const Vec low = Broadcast(f.bounds.low);
+    const Vec high = Broadcast(f.bounds.high);
     EPHEMERAL_UNROLL
     for (int p = 0; p < kPixels; ++p) sums[p] = Bounded(sums[p], low, high);
   }
   EPHEMERAL_UNROLL
-  for (int p = 0; p < kPixels; ++p) {
-    hn::StoreU(sums[p], d, row.result + (pixel + p) * 16 + lane);
-  }
+  for (int p = 0; p < kPixels; ++p) hn::StoreU(sums[p], d, result + p * f.result_step);
 }
 
-void Filter(const FilterRow& row) {
-  for (int64_t lane = 0; lane < 16; lane += kLanes) {
-    int64_t pixel = 0;
-    for (; pixel + 8 <= row.pixels; pixel += 8) FilterPixels<8>(row, pixel, lane);
-    for (; pixel + 4 <= row.pixels; pixel += 4) FilterPixels<4>(row, pixel, lane);
-    for (; pixel < row.pixels; ++pixel) FilterPixels<1>(row, pixel, lane);
+void Filter(const FilteredPixels& f) {
+  for (int64_t line = 0; line < f.lines; ++line) {
+    for (int64_t lane = 0; lane < 16; lane += kLanes) {
+      const float* left = f.left + line * f.left_line + lane;
+      float* result = f.result + line * f.result_line + lane;
+      const auto filter = [&]<int kPixels>(std::integral_constant<int, kPixels>) {
+        FilterSome<kPixels>(f, left, result, lane);
+        left += kPixels * f.left_step;
+        result += kPixels * f.result_step;
+      };
+      int64_t rest = f.pixels;
+      for (; rest >= 8; rest -= 8) filter(std::integral_constant<int, 8>());
+      for (; rest >= 4; rest -= 4) filter(std::integral_constant<int, 4>());
+      for (; rest > 0; --rest) filter(std::integral_constant<int, 1>());
+    }
   }
 }
 
@@ -69,7 +77,7 @@ namespace ephemeralml::engine::panels {
 
 HWY_EXPORT(Filter);
 
-void ApplyFilters(const FilterRow& row) { HWY_DYNAMIC_DISPATCH(Filter)(row); }
+void ApplyFilters(const FilteredPixels& pixels) { HWY_DYNAMIC_DISPATCH(Filter)(pixels); }
 
 }  // namespace ephemeralml::engine::panels
 #endif
