@@ -102,8 +102,8 @@ class KernelContext {
   /// index of its part of a parallel region.
   virtual MutableByteSpan Window(size_t part) = 0;
 
-  /// The sealed bytes that part `part` of `parts` will open first of the packed weight that a later
-  /// node takes next; empty if there is none. For the cache, never to be read otherwise.
+  /// The sealed bytes that part `part` of `parts` probably opens first of the packed weight that a
+  /// later node takes next; empty if there is none. For the cache, never to be read otherwise.
   virtual ByteSpan SealedAhead(size_t part, size_t parts) const = 0;
 
   /// For scratch memory that threads take for themselves.

@@ -43,7 +43,7 @@ class PackedConv final : public Kernel {
       done = panels::ConvolveByTiles(
           context, weight,
           {padded.values, input.batch, input.blocks, padded.height, padded.width, y.data(),
-           residual, shape[1], shape[2], shape[3], epilogue_});
+           residual, shape[1], shape[2], shape[3], epilogue_, context.IsWeight(0)});
     } else {
       const std::vector<panels::Segment> sum = SumOf(input, padded, window, channels);
       panels::Product product;
@@ -55,7 +55,8 @@ class PackedConv final : public Kernel {
       Place(input, padded, window, shape, product);
       done = panels::MultiplyPacked(context, weight, product);
     }
-    padded.scratch.Discard();
+    // What was made of a weight is wiped at once, as weights are.
+    if (!context.IsWeight(0)) padded.scratch.Discard();
     return done;
   }
 
@@ -67,8 +68,8 @@ class PackedConv final : public Kernel {
         return false;
       }
     }
-    return input.is_blocked &&
-           panels::SuitsWinograd(channels, columns, window.output[1], window.output[2]);
+    return input.is_blocked && panels::SuitsWinograd(channels, columns, input.batch,
+                                                     window.output[1], window.output[2]);
   }
 
   // In the order of the weight's steps: blocks of input channels, then taps, then channels.

@@ -29,11 +29,13 @@ Result<ArenaBlock> PairsOf(KernelContext& context, std::span<const float> matrix
 }
 
 // Rows so far apart share one set of the first cache: those of one tile, which a product reads at
-// the same time, would push each other out.
+// the same time, would push each other out. Matrices so large that a copy would count beside them
+// stay where they are.
 bool RowsCollide(int64_t rows, int64_t steps) {
+  constexpr int64_t kMostFloats = 4 << 20;
   constexpr int64_t kCollidingFloats = 4096 / sizeof(float);
   constexpr int64_t kLeastRows = 8;
-  return rows >= kLeastRows && steps % kCollidingFloats == 0;
+  return rows >= kLeastRows && steps % kCollidingFloats == 0 && rows <= kMostFloats / steps;
 }
 
 // The rows of a matrix, a cache line further apart.
@@ -107,7 +109,8 @@ class PackedMatMul final : public Kernel {
     product.segments = {&sum, 1};
     product.epilogue = epilogue_;
     Done done = panels::MultiplyPacked(context, weight, product);
-    prepared.Discard();
+    // What was made of a weight is wiped at once, as weights are.
+    if (!context.IsWeight(0)) prepared.Discard();
     return done;
   }
 

@@ -80,6 +80,21 @@ TEST(PackedMatMul, MultipliesRowsThatShareACacheSet) {
   }
 }
 
+// What is copied of it is wiped; OpTester looks.
+TEST(PackedMatMul, ForgetsALeftOperandThatIsAWeight) {
+  constexpr int64_t kRows = 8;
+  constexpr int64_t kSteps = 1024;
+  std::vector<float> a;
+  for (int64_t i = 0; i < kRows * kSteps; ++i) a.push_back(static_cast<float>(i % kSteps));
+  const std::vector<float> b(kSteps * 2, 0.5f);
+  const std::vector<float> y(kRows * 2, kSteps * (kSteps - 1) / 4.0f);
+  MatMul()
+      .Weight<float>({kRows, kSteps}, a)
+      .MatrixWeight({kSteps, 2}, b, {})
+      .ExpectOutput<float>({kRows, 2}, y)
+      .Run();
+}
+
 TEST(PackedMatMul, TakesAnyLeadingAxes) {
   MatMul()
       .Input<float>({2, 1, 1, 3}, kA)

@@ -47,8 +47,9 @@ using RunBlocks = std::function<Done(weights::PanelReader& reader, int64_t panel
                                      int64_t end, ByteSpan ahead)>;
 
 /// Does all blocks of all panels, on as many threads as that is worth: a thread's share is a run of
-/// panels, which one reader reads, and at most the panels at its ends are opened by another thread
-/// too. Not from within a parallel region. Errors: those of `run`.
+/// panels, which one reader reads. Opened twice are the panels at its ends, perhaps, and chunks
+/// that a panel which another thread took shares with its neighbours. Not from within a parallel
+/// region. Errors: those of `run`.
 Done RunOnPanels(KernelContext& context, const weights::PackedWeight& weight, const PanelWork& work,
                  const RunBlocks& run);
 

@@ -19,7 +19,10 @@ constexpr int64_t kPieceBlocks = 4;
 constexpr int64_t kMostPieceBlocks = 8;
 // Blocks of channels that one reading of the weight opens: as many as a window is for.
 constexpr int64_t kReadBlocks = 2;
+// Tiles whose sums may wait for other channels': 4 KiB each, for each thread.
+constexpr int64_t kMostWaitingTiles = 2048;
 
+int64_t BlocksOf(int64_t channels) { return (channels + 15) / 16; }
 int64_t TilesOf(int64_t pixels) { return (pixels + kTileSide - 1) / kTileSide; }
 
 // The sizes that all panels share.
@@ -82,7 +85,7 @@ class PanelConvolution {
         RunBlock(piece, block, sums_ + (block - begin) % sums_blocks_ * BlockSums(), upcoming);
       }
     }
-    scratch.Discard();
+    if (!c_.input_is_weight) scratch.Discard();
     return {};
   }
 
@@ -197,9 +200,11 @@ class PanelConvolution {
 
 }  // namespace
 
-bool SuitsWinograd(int64_t channels, int64_t columns, int64_t height, int64_t width) {
-  return channels >= kLeastChannels && columns >= kLeastChannels &&
-         TilesOf(height) * TilesOf(width) >= kLeastTiles;
+bool SuitsWinograd(int64_t channels, int64_t columns, int64_t images, int64_t height,
+                   int64_t width) {
+  const int64_t tiles = TilesOf(height) * TilesOf(width);
+  if (channels < kLeastChannels || columns < kLeastChannels || tiles < kLeastTiles) return false;
+  return BlocksOf(channels) <= kMostPieceBlocks || images <= kMostWaitingTiles / tiles;
 }
 
 Done ConvolveByTiles(KernelContext& context, const weights::PackedWeight& weight,

@@ -23,10 +23,13 @@ struct WinogradConvolution {
   int64_t height = 0;  ///< of the result
   int64_t width = 0;
   Epilogue epilogue;
+  bool input_is_weight = false;  ///< what is made of it is wiped at once, as weights are
 };
 
-/// True for pictures of a size for which transforms cost less than they save.
-bool SuitsWinograd(int64_t channels, int64_t columns, int64_t height, int64_t width);
+/// True for pictures of a size for which transforms cost less than they save, and for which what
+/// has to wait in memory is little beside the pictures.
+bool SuitsWinograd(int64_t channels, int64_t columns, int64_t images, int64_t height,
+                   int64_t width);
 
 /// result = epilogue(convolution + bias + residual), the weight's steps in the order of
 /// docs/formats/weight_blob.md: blocks of channels, taps, channels. Not from within a parallel

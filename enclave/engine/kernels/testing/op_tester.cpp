@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "enclave/engine/kernels/table.h"
@@ -16,6 +18,19 @@ constexpr size_t kArenaBytes = size_t{1} << 30;
 Value ToValue(const Tensor& tensor) {
   const TensorView view = tensor.View();
   return {view.type, view.shape, Bytes(view.bytes.begin(), view.bytes.end())};
+}
+
+// What a kernel discarded holds no weight: these are wiped as soon as they were used.
+void ExpectForgotten(ByteSpan weight, Arena& arena) {
+  constexpr size_t kSearched = size_t{1} << 20;
+  constexpr size_t kSought = 64;
+  if (weight.size() < kSought) return;
+  const auto all = arena.AllocateToOverwrite(kSearched);
+  ASSERT_TRUE(all.has_value());
+  const ByteSpan sought = weight.first(kSought);
+  if (std::ranges::count(sought, sought[0]) == kSought) return;
+  EXPECT_EQ(memmem(all->bytes().data(), kSearched, sought.data(), kSought), nullptr)
+      << "a weight stayed in memory";
 }
 
 Result<Tensor> ToTensor(const Value& value, Arena& arena) {
@@ -132,6 +147,9 @@ Result<std::vector<Value>> OpTester::Execute(const std::vector<bool>& wants_outp
   const weights::Ledger::Totals totals = ledger.Read();
   EXPECT_EQ(totals.bytes_opened, totals.bytes_wiped) << "a panel stayed open";
   EXPECT_EQ(arena->bytes_in_use(), 0u) << "memory stayed in use";
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (node_inputs[i].weight != nullptr) ExpectForgotten(inputs_[i].value.bytes, *arena);
+  }
   return outputs;
 }
 
