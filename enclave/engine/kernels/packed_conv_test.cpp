@@ -129,6 +129,17 @@ TEST(PackedConv, EqualsConvByTiles) {
   ExpectConv({.x = {1, 48, 9, 9}, .channels_out = 32, .kernel = {3, 3}, .pads = {0, 2, 1, 3}});
 }
 
+// What is copied of it, with its padding, is wiped; OpTester looks.
+TEST(PackedConv, ForgetsAPictureThatIsAWeight) {
+  const Shape shape = {1, 1, 4, 4, 16};
+  const Shape w_shape = {16, 16, 3, 3};
+  OpTester test("Conv", 1, "ephemeralml");
+  Window(test, {.x = {}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}});
+  test.Weight<float>(shape, Random(shape, 1))
+      .PackedWeight(w_shape, Random(w_shape, 2), {}, weights::PanelLayout::kConvPanels);
+  EXPECT_TRUE(test.Outputs().has_value());
+}
+
 TEST(PackedConv, RefusesPicturesWithoutRowsOrColumns) {
   const Shape w_shape = {16, 16, 3, 3};
   for (const Shape& shape : {Shape{1, 1, 0, 5, 16}, Shape{1, 1, 5, 0, 16}}) {

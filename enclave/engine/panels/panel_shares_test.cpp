@@ -88,6 +88,33 @@ TEST(CutIntoShares, CoversAllUnitsInOrderWhateverTheNumbers) {
   }
 }
 
+// Also where a panel is cut between threads, and where one takes another's.
+TEST(RunOnPanels, DoesEachBlockOfEachPanelOnce) {
+  constexpr int64_t kBlocks = 10;
+  weights::testing::TestBlob blob;
+  const weights::WeightInfo weight = blob.AddPacked({64, 160}, std::vector<float>(size_t{64} * 160),
+                                                    {}, weights::PanelLayout::kMatrixPanels);
+  blob.Seal();
+  const weights::SealedModel model = blob.model();
+  const auto arena = *Arena::Create(size_t{64} << 20);
+  for (const size_t count : {1, 2, 3, 7}) {
+    weights::Ledger ledger;
+    Threads threads(count);
+    auto windows = *MakeWindows(*arena, model, count);
+    const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
+    NodeContext context(resources, {}, {});
+    std::vector<std::atomic<int>> done(3 * kBlocks);
+    const Done ran = RunOnPanels(
+        context, weights::PackedWeight(model, weight, ledger), {.blocks = kBlocks, .rows = 1000},
+        [&](weights::PanelReader&, int64_t panel, int64_t begin, int64_t end, ByteSpan) {
+          for (; begin < end; ++begin) ++done[static_cast<size_t>(panel * kBlocks + begin)];
+          return Done();
+        });
+    ASSERT_TRUE(ran.has_value());
+    for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1) << count << " threads";
+  }
+}
+
 TEST(RunOnPanels, SaysWhatEachThreadOpensNext) {
   weights::testing::TestBlob blob;
   const std::vector<float> values(size_t{512} * 64);
