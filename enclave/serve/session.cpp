@@ -220,9 +220,22 @@ Done Session::PlanFor(const wire::Request& request, weights::Ledger& ledger) {
   }
   plan_.reset();
   auto plan = std::make_unique<Plan>();
-  TRY(plan->model, engine::Prepare(request.topology()));
-  TRY(plan->order, OrderFor(request.topology().blob()));
-  TRY(plan->cipher, CipherFor(request.topology().blob(), plan->order.id));
+  const auto prepare = [&]() -> Done {
+    TRY(plan->model, engine::Prepare(request.topology()));
+    return {};
+  };
+  const auto make_cipher = [&]() -> Done {
+    TRY(plan->order, OrderFor(request.topology().blob()));
+    TRY(plan->cipher, CipherFor(request.topology().blob(), plan->order.id));
+    return {};
+  };
+  // One thread each, if there are two.
+  TRY_OK(threads_.TryParallelFor(2, 1, [&](size_t begin, size_t end) -> Done {
+    if (begin == 0) {
+      if (Done done = prepare(); !done) return done;
+    }
+    return end == 2 ? make_cipher() : Done();
+  }));
   plan_ = std::move(plan);
   return {};
 }

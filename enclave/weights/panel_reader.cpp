@@ -163,14 +163,7 @@ Result<ByteSpan> PanelReader::MoreHalves(uint64_t most) {
 
 ByteSpan PanelReader::Upcoming() const {
   if (!model_->resident.empty()) return model_->resident.subspan(next_byte_, end_ - next_byte_);
-  const uint64_t sealed_bytes = model_->cipher->sealed_chunk_bytes();
-  const uint64_t chunks =
-      (end_ + model_->cipher->chunk_bytes() - 1) / model_->cipher->chunk_bytes();
-  const uint64_t begin =
-      std::min<uint64_t>(next_chunk_ * sealed_bytes, model_->sealed_chunks.size());
-  const uint64_t end =
-      std::clamp<uint64_t>(chunks * sealed_bytes, begin, model_->sealed_chunks.size());
-  return model_->sealed_chunks.subspan(begin, end - begin);
+  return SealedBytesOf(*model_, next_chunk_ * model_->cipher->chunk_bytes(), end_);
 }
 
 DerivedWeights::DerivedWeights(ArenaBlock block, Ledger& ledger)

@@ -28,6 +28,17 @@ Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plainte
   return {};
 }
 
+ByteSpan SealedBytesOf(const SealedModel& model, uint64_t begin, uint64_t end) {
+  const uint64_t chunk_bytes = model.cipher->chunk_bytes();
+  const uint64_t sealed_bytes = model.cipher->sealed_chunk_bytes();
+  const uint64_t chunks = (end + chunk_bytes - 1) / chunk_bytes;
+  const uint64_t first =
+      std::min<uint64_t>(begin / chunk_bytes * sealed_bytes, model.sealed_chunks.size());
+  const uint64_t last =
+      std::clamp<uint64_t>(chunks * sealed_bytes, first, model.sealed_chunks.size());
+  return model.sealed_chunks.subspan(first, last - first);
+}
+
 void Ledger::Opened(size_t bytes) {
   Held(bytes);
   bytes_opened_.fetch_add(bytes, std::memory_order_relaxed);
@@ -116,6 +127,18 @@ Result<OpenPanel> PanelStream::OpenRows(int64_t begin, int64_t end) const {
                    static_cast<uint64_t>(end - begin) * row_bytes, begin, end);
 }
 
+ByteSpan PanelStream::SealedRows(int64_t begin, int64_t end) const {
+  CHECK(weight_->layout == PanelLayout::kRows);
+  CHECK(0 <= begin && begin <= end && static_cast<uint64_t>(end) <= weight_->extent());
+  const uint64_t row_bytes = weight_->byte_count / weight_->extent();
+  const uint64_t first_byte = weight_->offset + static_cast<uint64_t>(begin) * row_bytes;
+  const uint64_t end_byte = weight_->offset + static_cast<uint64_t>(end) * row_bytes;
+  if (!model_->resident.empty()) {
+    return model_->resident.subspan(first_byte, end_byte - first_byte);
+  }
+  return SealedBytesOf(*model_, first_byte, end_byte);
+}
+
 Result<OpenPanel> PanelStream::OpenWhole() const {
   return OpenRange(weight_->offset, weight_->byte_count, 0,
                    static_cast<int64_t>(weight_->extent()));
@@ -140,7 +163,7 @@ Result<OpenPanel> PanelStream::OpenRowMajor() const {
 }
 
 Result<OpenPanel> PanelStream::NewPanel(uint64_t bytes, int64_t begin, int64_t end) const {
-  TRY(ArenaBlock block, arena_->Allocate(bytes));
+  TRY(ArenaBlock block, arena_->AllocateToOverwrite(bytes));
   return OpenPanel(std::move(block), begin, end, ledger_);
 }
 
@@ -173,7 +196,7 @@ Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_
 Done PanelStream::Authenticate(const SealedModel& model, uint64_t begin, uint64_t end, Arena& arena,
                                Ledger& ledger) {
   for (uint64_t chunk = begin; chunk < end; ++chunk) {
-    TRY(ArenaBlock block, arena.Allocate(model.cipher->chunk_bytes()));
+    TRY(ArenaBlock block, arena.AllocateToOverwrite(model.cipher->chunk_bytes()));
     OpenPanel panel(std::move(block), 0, 0, &ledger);
     TRY_OK(OpenChunk(model, chunk, panel.Fill(), ledger));
   }

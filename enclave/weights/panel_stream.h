@@ -92,6 +92,10 @@ struct SealedModel {
 /// Errors: kUnauthentic `weights_unauthentic`.
 Done OpenChunk(const SealedModel& model, uint64_t index, MutableByteSpan plaintext, Ledger& ledger);
 
+/// The sealed chunks that hold the bytes [begin, end) of the plaintext stream, or of them as many
+/// as there are: to be fetched into the cache in time, never to be read otherwise.
+ByteSpan SealedBytesOf(const SealedModel& model, uint64_t begin, uint64_t end);
+
 /// Plaintext of one panel. Wiped on destruction. Move-only.
 class OpenPanel {
  public:
@@ -137,6 +141,9 @@ class PanelStream {
   Result<OpenPanel> Open(size_t index) const;
   /// Opens rows [begin, end) of a weight in row panels, opening only the chunks that hold them.
   Result<OpenPanel> OpenRows(int64_t begin, int64_t end) const;
+  /// What OpenRows(begin, end) will read: to be fetched into the cache in time, never to be read
+  /// otherwise.
+  ByteSpan SealedRows(int64_t begin, int64_t end) const;
   /// Opens the whole weight in its stored order.
   Result<OpenPanel> OpenWhole() const;
   /// Opens the whole weight in row-major order, whatever its panels are.

@@ -118,6 +118,27 @@ TEST(PanelStream, OpensRowsWithTheirChunksAlone) {
   fixture.ExpectAllWiped();
 }
 
+TEST(PanelStream, TellsWhichSealedChunksHoldRows) {
+  constexpr int64_t kRows = 5000;
+  constexpr size_t kRowBytes = 6;
+  Fixture fixture({kRows, kRowBytes}, PanelLayout::kRows, kRows);
+  const PanelStream stream = fixture.Stream();
+  const size_t chunk = fixture.model.cipher->chunk_bytes();
+  const size_t sealed = fixture.model.cipher->sealed_chunk_bytes();
+  const auto chunk_of = [&](int64_t row, size_t byte) {
+    return (fixture.weight.offset + static_cast<size_t>(row) * kRowBytes + byte) / chunk;
+  };
+  for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 1}, {2000, 2200}, {0, kRows}}) {
+    const size_t first = chunk_of(begin, 0);
+    const ByteSpan bytes = stream.SealedRows(begin, end);
+    EXPECT_EQ(bytes.data(), fixture.model.sealed_chunks.data() + first * sealed);
+    EXPECT_EQ(bytes.size(), (chunk_of(end - 1, kRowBytes - 1) + 1 - first) * sealed);
+  }
+  fixture.model.sealed_chunks = fixture.model.sealed_chunks.first(chunk_of(0, 0) * sealed + 10);
+  EXPECT_EQ(stream.SealedRows(0, kRows).size(), 10u);
+  EXPECT_TRUE(stream.SealedRows(kRows - 1, kRows).empty());
+}
+
 TEST(PanelStream, OpensAScalar) {
   Fixture fixture({}, PanelLayout::kRows, 1);
   const auto panel = fixture.Stream().Open(0);
