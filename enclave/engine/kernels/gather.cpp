@@ -29,9 +29,11 @@ Result<std::vector<size_t>> ReadIndices(KernelContext& context, int64_t extent) 
 }
 
 // Into the second cache: rows that were asked for lie anywhere, and memory is slower than opening.
+// No more than it holds beside what is being opened.
 void Prefetch(ByteSpan bytes) {
   constexpr size_t kLineBytes = 64;
-  for (size_t i = 0; i < bytes.size(); i += kLineBytes) __builtin_prefetch(&bytes[i], 0, 2);
+  const size_t end = std::min(bytes.size(), kMostRunBytes);
+  for (size_t i = 0; i < end; i += kLineBytes) __builtin_prefetch(&bytes[i], 0, 2);
 }
 
 /// Slices of the data along one axis, as the indices name them; an index below 0 counts from the
