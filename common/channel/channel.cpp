@@ -33,6 +33,21 @@ Error TookTooLong() { return {Code::kIo, "deadline_exceeded", "the peer took too
 
 Error Closed() { return {Code::kIo, "channel_closed", "the other end closed the channel"}; }
 
+// What a frame has from its byte `offset` on: header, message, then zeros.
+void MixRecord(ByteSpan header, ByteSpan message, size_t offset, MutableByteSpan record) {
+  Wipe(record);
+  size_t begin = 0;
+  for (const ByteSpan part : {header, message}) {
+    const size_t first = std::max(begin, offset);
+    const size_t last = std::min(begin + part.size(), offset + record.size());
+    if (first < last) {
+      std::ranges::copy(part.subspan(first - begin, last - first),
+                        record.begin() + static_cast<std::ptrdiff_t>(first - offset));
+    }
+    begin += part.size();
+  }
+}
+
 }  // namespace
 
 Error EnclaveBusy() {
@@ -247,21 +262,18 @@ Done Channel::SendMessage(ByteSpan message, net::Deadline deadline) {
                      std::to_string(wire::kLargestMessageBytes) + " can be sent"};
   }
   const Bytes header = wire::EncodeFrameHeader(message.size());
+  const size_t end = header.size() + message.size();
   const size_t total = header.size() + wire::PaddedLength(message.size());
-  SecretBytes record(kRecordBytes);
+  SecretBytes mixed(kRecordBytes);
   for (size_t sent = 0; sent < total;) {
     const size_t count = std::min(kRecordBytes, total - sent);
-    Wipe(record.Fill());
-    for (const auto& [offset, part] :
-         {std::pair(size_t{0}, ByteSpan(header)), std::pair(header.size(), message)}) {
-      const size_t begin = std::max(sent, offset);
-      const size_t end = std::min(sent + count, offset + part.size());
-      if (begin < end) {
-        std::copy_n(part.data() + (begin - offset), end - begin,
-                    record.Fill().data() + (begin - sent));
-      }
+    ByteSpan record = mixed.Fill().first(count);
+    if (sent >= header.size() && sent + count <= end) {
+      record = message.subspan(sent - header.size(), count);
+    } else {
+      MixRecord(header, message, sent, mixed.Fill().first(count));
     }
-    TRY_OK(state_->Write(record.Fill().first(count), deadline));
+    TRY_OK(state_->Write(record, deadline));
     sent += count;
   }
   return {};
