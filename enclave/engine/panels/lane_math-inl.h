@@ -50,18 +50,24 @@ HWY_INLINE Vec Polynomial(Vec x, const float (&coefficients)[kCount]) {
 /// e to the x for x <= 88; below -87 as at -87.
 HWY_INLINE Vec Exp(Vec x) {
   const Lanes d;
+  const hn::RebindToSigned<Lanes> integers;
   const Vec bounded = hn::Min(hn::Max(x, Broadcast(-87.0f)), Broadcast(88.0f));
-  const Vec n = hn::Round(hn::Mul(bounded, Broadcast(1.44269504f)));
+  // A sum this large has no fraction: its lowest bits are the nearest whole number.
+  const Vec large = Broadcast(12582912.0f);
+  const Vec shifted = hn::MulAdd(bounded, Broadcast(1.44269504f), large);
+  const Vec n = hn::Sub(shifted, large);
   // ln 2 in two parts: the first has so few bits that n times it is exact.
   Vec r = hn::NegMulAdd(n, Broadcast(0.693359375f), bounded);
   r = hn::NegMulAdd(n, Broadcast(-2.12194440e-4f), r);
-  // (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2.
-  const Vec q = Polynomial(
-      r, {1.3926926614e-3f, 8.36377387441e-3f, 4.16665501103e-2f, 0.166665733819f, 0.5f});
-  const Vec power = hn::MulAdd(hn::Mul(r, r), q, hn::Add(r, Broadcast(1.0f)));
-  const auto exponent = hn::ConvertTo(hn::RebindToSigned<Lanes>(), n);
-  return hn::Mul(power, hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(
-                                           exponent, hn::Set(hn::RebindToSigned<Lanes>(), 127)))));
+  // e^r on |r| <= ln(2) / 2, in pairs of terms: none waits long for another.
+  const Vec square = hn::Mul(r, r);
+  const Vec low = hn::Add(r, Broadcast(1.0f));
+  const Vec middle = hn::MulAdd(r, Broadcast(0.16666521f), Broadcast(0.49999994f));
+  const Vec high = hn::MulAdd(square, Broadcast(1.3814539e-3f),
+                              hn::MulAdd(r, Broadcast(8.368745e-3f), Broadcast(4.166839e-2f)));
+  const Vec power = hn::MulAdd(square, hn::MulAdd(square, high, middle), low);
+  return hn::BitCast(
+      d, hn::Add(hn::BitCast(integers, power), hn::ShiftLeft<23>(hn::BitCast(integers, shifted))));
 }
 
 /// The error function: x P(x^2) / Q(x^2) on [-4, 4], beyond which it is 1 to single precision.
