@@ -46,7 +46,9 @@ bool IsRightFactor(const Use& use, const onnx::Tensor& tensor) {
 }
 
 PanelLayout LayoutOf(const Use& use, const onnx::Tensor& tensor, const PackedTypes& types) {
-  if (use.input == 1 && IsOwn(*use.node, "MatMul")) {
+  const bool is_factor = (use.input == 1 && IsOwn(*use.node, "MatMul")) ||
+                         (use.input > 0 && IsOwn(*use.node, "MatMuls"));
+  if (is_factor) {
     return types.in_bfloat16 ? PanelLayout::kMatrixPairs : PanelLayout::kMatrixPanels;
   }
   if (use.input == 1 && IsOwn(*use.node, "Conv")) return PanelLayout::kConvPanels;

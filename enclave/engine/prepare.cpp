@@ -152,7 +152,9 @@ void Preparer::FindNextPacked(PreparedGraph& graph) const {
   for (size_t i = graph.nodes.size(); i-- > 0;) {
     PreparedNode& node = graph.nodes[i];
     node.next_packed = next;
-    for (const Slot slot : node.inputs) {
+    // The first one that it takes is opened first.
+    for (size_t input = node.inputs.size(); input-- > 0;) {
+      const Slot slot = node.inputs[input];
       if (slot == kNoSlot) continue;
       const weights::WeightInfo* const weight = model_.slots[slot].weight;
       if (weight != nullptr && weights::IsPacked(weight->layout)) next = slot;

@@ -27,6 +27,10 @@ void FuseMatMul(Program& program, const Facts& facts);
 /// Finds scaled dot-product attention, heads being split off and put together again.
 void FuseAttention(Program& program, const Facts& facts);
 
+/// Makes products of one left operand that follow each other one node, so that no thread waits
+/// between them: queries, keys and values, mostly. Products with a residual stay alone.
+void MergeMatMuls(Program& program);
+
 /// Turns convolutions over two axes with a constant kernel, of all channels or one each, into our
 /// own, with the normalization, bias, residual and activation that follow. They are meant to work
 /// on blocked tensors: AssignLayouts must follow.

@@ -33,6 +33,7 @@ void Prepare(Program& program, onnx::ExternalFiles& files, const HasKernel& has_
   if (has_kernel("Gelu")) FuseGelu(program, facts);
   if (has_kernel("MatMul")) FuseMatMul(program, facts);
   if (has_kernel("Attention")) FuseAttention(program, facts);
+  if (has_kernel("MatMuls")) MergeMatMuls(program);
   constexpr std::array<std::string_view, 7> kBlocked = {
       "AveragePool",       "Conv",    "DepthwiseConv", "FromBlocked",
       "GlobalAveragePool", "MaxPool", "ToBlocked"};

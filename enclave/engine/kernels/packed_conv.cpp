@@ -47,13 +47,14 @@ class PackedConv final : public Kernel {
     } else {
       const std::vector<panels::Segment> sum = SumOf(input, padded, window, channels);
       panels::Product product;
+      product.weight = &weight;
       product.left = padded.values;
       product.result = y.data();
       product.residual = residual;
       product.segments = sum;
       product.epilogue = epilogue_;
       Place(input, padded, window, shape, product);
-      done = panels::MultiplyPacked(context, weight, product);
+      done = panels::MultiplyPacked(context, {&product, 1});
     }
     // What was made of a weight is wiped at once, as weights are.
     if (!context.IsWeight(0)) padded.scratch.Discard();

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdint>
+#include <vector>
 
 #include "enclave/engine/kernels/epilogue.h"
 #include "enclave/engine/kernels/matrix_inputs.h"
@@ -55,29 +57,93 @@ Result<ArenaBlock> SpreadRows(KernelContext& context, std::span<const float> mat
   return block;
 }
 
-/// Y = activation(A · B + bias + residual), B a packed weight that carries the bias.
+// The left operand as products read it.
+struct LeftRows {
+  const float* values = nullptr;
+  int64_t stride = 0;
+  ArenaBlock made;  // if it couldn't stay where it was
+};
+
+Result<LeftRows> LeftFor(KernelContext& context, std::span<const float> matrix, int64_t rows,
+                         const weights::WeightInfo& weight) {
+  const int64_t steps = weight.shape[0];
+  LeftRows left = {matrix.data(), steps, {}};
+  if (weight.layout == weights::PanelLayout::kMatrixPairs) {
+    left.stride = panels::PairedLeftSize(steps);
+    TRY(left.made, PairsOf(context, matrix, steps));
+  } else if (RowsCollide(rows, steps)) {
+    left.stride = steps + wire::kLaneColumns;
+    TRY(left.made, SpreadRows(context, matrix, steps, left.stride));
+  } else {
+    return left;
+  }
+  left.values = reinterpret_cast<const float*>(left.made.bytes().data());
+  return left;
+}
+
+/// Y = activation(A · B + bias + residual), B a packed weight that carries the bias; or several
+/// such products of one A, each with a weight and a result of its own, and no residual.
 /// Shapes: A [..., K], B [K, N], residual and Y [..., N]; float32. Where B is in pairs of bfloat16,
-/// A is rounded to bfloat16, too; sums are float32.
+/// A is rounded to bfloat16, too; sums are float32. All B have one layout.
 /// Errors: kUnsupported `type_unsupported`; kMalformed `shape_invalid`, `input_invalid`,
 /// `topology_malformed`. Source: docs/decisions/0006-prepared-graphs.md.
 class PackedMatMul final : public Kernel {
  public:
-  explicit PackedMatMul(panels::Epilogue epilogue) : epilogue_(epilogue) {}
+  PackedMatMul(size_t products, panels::Epilogue epilogue)
+      : products_(products), epilogue_(epilogue) {}
 
   Done Run(KernelContext& context) const override {
     TRY_OK(RequireFloat(context, 0));
-    TRY_OK(RequireInput(context, 1));
-    TRY(const weights::PackedWeight weight, context.Packed(1, weights::PanelLayout::kMatrixPanels));
+    TRY(const std::vector<weights::PackedWeight> weights, ReadWeights(context));
+    const weights::WeightInfo& first = weights[0].weight();
+    const int64_t steps = first.shape.at(0);
     TRY(const TensorView a, context.Input(0));
-    const auto steps = weight.weight().shape.at(0);
-    const auto columns = static_cast<int64_t>(weight.shape().columns);
     if (a.shape.empty() || a.shape.back() != steps) {
       return ShapeInvalid("MatMul: the matrices don't fit");
     }
-    Shape shape = a.shape;
+    std::vector<panels::Product> products(products_);
+    const panels::Segment sum{0, static_cast<int64_t>(weights[0].shape().steps)};
+    for (size_t i = 0; i < products_; ++i) {
+      products[i].weight = &weights[i];
+      products[i].segments = {&sum, 1};
+      TRY_OK(PlaceResult(context, i, a.shape, products[i]));
+    }
+    int64_t rows = 0;
+    for (const panels::Product& product : products) rows = std::max(rows, product.lines.rows);
+    if (rows == 0) return {};
+    TRY(LeftRows left, LeftFor(context, a.Values<float>(), rows, first));
+    for (panels::Product& product : products) {
+      product.left = left.values;
+      product.strides.left = left.stride;
+      product.is_paired = first.layout == weights::PanelLayout::kMatrixPairs;
+    }
+    Done done = panels::MultiplyPacked(context, products);
+    // What was made of a weight is wiped at once, as weights are.
+    if (!context.IsWeight(0)) left.made.Discard();
+    return done;
+  }
+
+ private:
+  Result<std::vector<weights::PackedWeight>> ReadWeights(KernelContext& context) const {
+    std::vector<weights::PackedWeight> weights;
+    for (size_t i = 0; i < products_; ++i) {
+      TRY_OK(RequireInput(context, i + 1));
+      TRY(const weights::PackedWeight weight,
+          context.Packed(i + 1, weights::PanelLayout::kMatrixPanels));
+      weights.push_back(weight);
+      const weights::WeightInfo& first = weights[0].weight();
+      if (weight.weight().layout != first.layout || weight.weight().shape[0] != first.shape[0]) {
+        return ShapeInvalid("MatMul: the matrices aren't of one kind");
+      }
+    }
+    return weights;
+  }
+
+  Done PlaceResult(KernelContext& context, size_t index, Shape shape,
+                   panels::Product& product) const {
+    const auto columns = static_cast<int64_t>(product.weight->shape().columns);
     shape.back() = columns;
-    panels::Product product;
-    if (context.HasInput(2)) {
+    if (products_ == 1 && context.HasInput(2)) {
       TRY_OK(RequireFloat(context, 2));
       if (context.InputShape(2) != shape) {
         return ShapeInvalid("MatMul: the residual isn't shaped as the result");
@@ -85,36 +151,17 @@ class PackedMatMul final : public Kernel {
       TRY(const TensorView residual, context.Input(2));
       product.residual = residual.Values<float>().data();
     }
-    TRY(Tensor * output, context.OutputToOverwrite(0, ElementType::kFloat, std::move(shape)));
+    TRY(Tensor * output, context.OutputToOverwrite(index, ElementType::kFloat, std::move(shape)));
     const std::span<float> y = output->MutableValues<float>();
-    if (y.empty()) return {};
-    product.left = a.Values<float>().data();
-    product.strides = {steps, columns, wire::kLaneColumns};
-    const int64_t rows = static_cast<int64_t>(y.size()) / columns;
-    ArenaBlock prepared;
-    product.is_paired = weight.weight().layout == weights::PanelLayout::kMatrixPairs;
-    if (product.is_paired) {
-      TRY(prepared, PairsOf(context, a.Values<float>(), steps));
-      product.left = reinterpret_cast<const float*>(prepared.bytes().data());
-      product.strides.left = panels::PairedLeftSize(steps);
-    } else if (RowsCollide(rows, steps)) {
-      product.strides.left = steps + wire::kLaneColumns;
-      TRY(prepared, SpreadRows(context, a.Values<float>(), steps, product.strides.left));
-      product.left = reinterpret_cast<const float*>(prepared.bytes().data());
-    }
-    const panels::Segment sum{0, static_cast<int64_t>(weight.shape().steps)};
     product.result = y.data();
-    product.lines.rows = rows;
+    product.lines.rows = y.empty() ? 0 : static_cast<int64_t>(y.size()) / columns;
+    product.strides = {0, columns, wire::kLaneColumns};
     product.result_panel = wire::kPanelColumns;
-    product.segments = {&sum, 1};
     product.epilogue = epilogue_;
-    Done done = panels::MultiplyPacked(context, weight, product);
-    // What was made of a weight is wiped at once, as weights are.
-    if (!context.IsWeight(0)) prepared.Discard();
-    return done;
+    return {};
   }
 
- private:
+  size_t products_;
   panels::Epilogue epilogue_;
 };
 
@@ -123,7 +170,17 @@ class PackedMatMul final : public Kernel {
 MadeKernel MakePackedMatMul(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 3}));
   TRY(const panels::Epilogue epilogue, ReadEpilogue(node.attributes));
-  return std::make_unique<PackedMatMul>(epilogue);
+  return std::make_unique<PackedMatMul>(1, epilogue);
+}
+
+MadeKernel MakePackedMatMuls(const NodeSpec& node) {
+  const size_t products = node.output_count;
+  TRY_OK(CheckArity(node, {.least_inputs = products + 1,
+                           .most_inputs = products + 1,
+                           .least_outputs = 2,
+                           .most_outputs = SIZE_MAX}));
+  TRY(const panels::Epilogue epilogue, ReadEpilogue(node.attributes));
+  return std::make_unique<PackedMatMul>(products, epilogue);
 }
 
 }  // namespace ephemeralml::engine::kernels

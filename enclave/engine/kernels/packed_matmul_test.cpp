@@ -13,6 +13,7 @@ const std::vector<float> kBias = {10, -20};
 // kA · kB = {8, 2, 20, 5}
 
 OpTester MatMul() { return OpTester("MatMul", 1, "ephemeralml"); }
+OpTester MatMuls() { return OpTester("MatMuls", 1, "ephemeralml"); }
 
 TEST(PackedMatMul, AddsBiasAndResidualThenActivates) {
   MatMul()
@@ -146,6 +147,73 @@ TEST(PackedMatMul, Refuses) {
       .MatrixWeight({3, 2}, kB, {})
       .Attr("activation", "Softmax")
       .ExpectError("attribute_invalid");
+}
+
+TEST(PackedMatMuls, MultiplyOneLeftOperand) {
+  MatMuls()
+      .Input<float>({2, 3}, kA)
+      .MatrixWeight({3, 2}, kB, kBias)
+      .MatrixWeight({3, 1}, {1, 0, -2}, {})
+      .MatrixWeight({3, 3}, {1, 0, 0, 0, 1, 0, 0, 0, 1}, {0, -3, 0})
+      .Attr("activation", "Relu")
+      .ExpectOutput<float>({2, 2}, {18, 0, 30, 0})
+      .ExpectOutput<float>({2, 1}, {0, 0})
+      .ExpectOutput<float>({2, 3}, {1, 0, 3, 4, 2, 6})
+      .Run();
+}
+
+// Fewer panels than threads in one, more in the other; rows that are moved apart, and rounded.
+TEST(PackedMatMuls, MultiplyWhatHasNotOneShapeOnAnyNumberOfThreads) {
+  constexpr int64_t kSteps = 1024;
+  const std::vector<float> a(static_cast<size_t>(40 * kSteps), 0.5f);
+  const auto fill = [](int64_t rows, int64_t columns, float value) {
+    return std::vector<float>(static_cast<size_t>(rows * columns), value);
+  };
+  for (const auto layout :
+       {weights::PanelLayout::kMatrixPanels, weights::PanelLayout::kMatrixPairs}) {
+    for (const size_t threads : {1, 2, 5}) {
+      MatMuls()
+          .ThreadCount(threads)
+          .Input<float>({40, kSteps}, a)
+          .PackedWeight({kSteps, 20}, fill(kSteps, 20, 2), {}, layout)
+          .PackedWeight({kSteps, 450}, fill(kSteps, 450, 4), {}, layout)
+          .ExpectOutput<float>({40, 20}, fill(40, 20, kSteps))
+          .ExpectOutput<float>({40, 450}, fill(40, 450, 2 * kSteps))
+          .Run();
+    }
+  }
+}
+
+TEST(PackedMatMuls, MakeResultsThatNobodyWantsAndEmptyOnes) {
+  MatMuls()
+      .Input<float>({2, 3}, kA)
+      .MatrixWeight({3, 2}, kB, {})
+      .MatrixWeight({3, 2}, kB, kBias)
+      .UnwantedOutput()
+      .ExpectOutput<float>({2, 2}, {18, -18, 30, -15})
+      .Run();
+  MatMuls()
+      .Input<float>({0, 3}, {})
+      .MatrixWeight({3, 2}, kB, {})
+      .MatrixWeight({3, 2}, kB, {})
+      .ExpectOutput<float>({0, 2}, {})
+      .ExpectOutput<float>({0, 2}, {})
+      .Run();
+}
+
+TEST(PackedMatMuls, RefuseWhatIsNotOneKind) {
+  const auto first = [] { return MatMuls().Input<float>({2, 3}, kA).MatrixWeight({3, 2}, kB, {}); };
+  const auto of_two = [](OpTester tester) -> OpTester {
+    tester.ExpectOutput<float>({2, 2}, {}).ExpectOutput<float>({2, 2}, {});
+    return tester;
+  };
+  of_two(first().MatrixWeight({2, 2}, {1, 2, 3, 4}, {})).ExpectError("shape_invalid");
+  of_two(first().PackedWeight({3, 2}, kB, {}, weights::PanelLayout::kMatrixPairs))
+      .ExpectError("shape_invalid");
+  of_two(first().Weight<float>({3, 2}, kB)).ExpectError("topology_malformed");
+  of_two(first().NoInput()).ExpectError("input_invalid");
+  of_two(first()).ExpectError("input_invalid");
+  first().ExpectOutput<float>({2, 2}, {8, 2, 20, 5}).ExpectError("input_invalid");
 }
 
 TEST(PackedWeight, IsRefusedByOperatorsThatDontTakeIt) {

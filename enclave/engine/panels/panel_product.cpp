@@ -1,6 +1,7 @@
 #include "enclave/engine/panels/panel_product.h"
 
 #include <algorithm>
+#include <deque>
 #include <vector>
 
 #include "enclave/engine/panels/pair_tile.h"
@@ -40,8 +41,8 @@ std::vector<Cut> CutSum(std::span<const Segment> segments, int64_t all_steps) {
 // One product. Its blocks are of kBlockRows rows of a line, but the last of each line.
 class PanelProduct {
  public:
-  PanelProduct(const wire::PackedShape& shape, const Product& product)
-      : shape_(shape),
+  explicit PanelProduct(const Product& product)
+      : shape_(product.weight->shape()),
         product_(product),
         cuts_(CutSum(product.segments, static_cast<int64_t>(shape_.steps))),
         blocks_(std::max<int64_t>((product.lines.rows + kBlockRows - 1) / kBlockRows, 1)) {}
@@ -120,16 +121,21 @@ class PanelProduct {
 
 }  // namespace
 
-Done MultiplyPacked(KernelContext& context, const weights::PackedWeight& weight,
-                    const Product& product) {
-  const Lines& lines = product.lines;
-  const int64_t rows = lines.images * lines.lines * lines.rows;
-  if (rows == 0) return {};
-  const PanelProduct work(weight.shape(), product);
-  return RunOnPanels(
-      context, weight, {.blocks = work.blocks(), .rows = rows},
-      [&work](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
-              ByteSpan ahead) { return work.Run(reader, panel, begin, end, ahead); });
+Done MultiplyPacked(KernelContext& context, std::span<const Product> products) {
+  std::deque<PanelProduct> works;
+  std::vector<PanelJob> jobs;
+  for (const Product& product : products) {
+    const Lines& lines = product.lines;
+    const int64_t rows = lines.images * lines.lines * lines.rows;
+    if (rows == 0) continue;
+    const PanelProduct& work = works.emplace_back(product);
+    jobs.push_back(
+        {product.weight,
+         {.blocks = work.blocks(), .rows = rows},
+         [&work](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
+                 ByteSpan ahead) { return work.Run(reader, panel, begin, end, ahead); }});
+  }
+  return RunOnPanels(context, jobs);
 }
 
 }  // namespace ephemeralml::engine::panels

@@ -20,9 +20,10 @@ struct Lines {
   int64_t result_line = 0;
 };
 
-/// What is multiplied. Everything is laid out as `lines` and `strides` say; the columns of panel p
-/// begin `p * result_panel` floats into the result.
+/// result = epilogue(left · weight + bias + residual). Everything is laid out as `lines` and
+/// `strides` say; the columns of panel p begin `p * result_panel` floats into the result.
 struct Product {
+  const weights::PackedWeight* weight = nullptr;
   const float* left = nullptr;
   float* result = nullptr;
   const float* residual = nullptr;  ///< laid out as the result, or null
@@ -34,9 +35,8 @@ struct Product {
   bool is_paired = false;  ///< left operand and weight are for MultiplyPairs (pair_tile.h)
 };
 
-/// result = epilogue(left · weight + bias + residual). Not from within a parallel region.
+/// All of these products, in one parallel region. Not from within one.
 /// Errors: kUnauthentic `weights_unauthentic`.
-Done MultiplyPacked(KernelContext& context, const weights::PackedWeight& weight,
-                    const Product& product);
+Done MultiplyPacked(KernelContext& context, std::span<const Product> products);
 
 }  // namespace ephemeralml::engine::panels

@@ -82,7 +82,9 @@ void ExpectMatrixProduct(const Case& c) {
   NodeContext context(resources, {}, {});
   std::vector<float> y(residual.size() + 16, 777.0f);
   const Segment segment{0, c.inner};
+  const weights::PackedWeight packed(model, weight, ledger);
   Product product;
+  product.weight = &packed;
   product.left = a.data();
   product.result = y.data();
   product.residual = c.residual ? residual.data() : nullptr;
@@ -91,7 +93,7 @@ void ExpectMatrixProduct(const Case& c) {
   product.result_panel = 64;
   product.segments = {&segment, 1};
   product.epilogue = c.epilogue;
-  const Done done = MultiplyPacked(context, weights::PackedWeight(model, weight, ledger), product);
+  const Done done = MultiplyPacked(context, {&product, 1});
   ASSERT_TRUE(done.has_value()) << done.error().reason;
   for (int64_t row = 0; row < c.rows; ++row) {
     for (int64_t column = 0; column < c.columns; ++column) {

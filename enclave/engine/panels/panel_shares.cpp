@@ -1,6 +1,7 @@
 #include "enclave/engine/panels/panel_shares.h"
 
 #include <algorithm>
+#include <deque>
 
 namespace ephemeralml::engine::panels {
 namespace {
@@ -14,13 +15,13 @@ uint64_t Pack(uint64_t first, uint64_t end) { return first << 32 | end; }
 uint64_t FirstOf(uint64_t panels) { return panels >> 32; }
 uint64_t EndOf(uint64_t panels) { return panels & UINT32_MAX; }
 
-// The units of work are the blocks of all panels, in their order.
+// One job, shared out. The units of work are the blocks of all panels, in their order.
 class Sharing {
  public:
-  Sharing(const weights::PackedWeight& weight, const PanelWork& work, const RunBlocks& run,
-          size_t shares)
-      : weight_(weight), blocks_(work.blocks), run_(run), shares_(shares) {
-    const std::vector<int64_t> ends = CutIntoShares(weight.shape(), work.blocks, work.rows, shares);
+  Sharing(const PanelJob& job, size_t shares)
+      : weight_(*job.weight), blocks_(job.work.blocks), run_(job.run), shares_(shares) {
+    const std::vector<int64_t> ends =
+        CutIntoShares(weight_.shape(), blocks_, job.work.rows, shares);
     for (size_t i = 0; i < shares; ++i) {
       Share& share = shares_[i];
       share.begin = i == 0 ? 0 : ends[i - 1];
@@ -31,9 +32,27 @@ class Sharing {
     }
   }
 
-  // A share, and when that is done what nobody has begun of the others.
-  Done Run(size_t index, MutableByteSpan window, ByteSpan ahead) {
-    TRY_OK(RunOwn(shares_[index], window, ahead));
+  // What share `index` opens first.
+  ByteSpan FirstSealed(size_t index) const {
+    const Share& share = shares_[index];
+    if (share.begin == share.end) return {};
+    const int64_t first = share.begin / blocks_;
+    return Read(first, first + 1, {}).Upcoming();
+  }
+
+  Done RunOwn(size_t index, MutableByteSpan window, ByteSpan ahead) {
+    Share& share = shares_[index];
+    std::optional<int64_t> panel = share.panels.TakeFirst();
+    if (!panel) return {};
+    weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), window);
+    for (; panel; panel = share.panels.TakeFirst()) {
+      TRY_OK(RunPanel(reader, *panel, share, ahead));
+    }
+    return {};
+  }
+
+  // What nobody has begun of the other shares.
+  Done RunOthers(size_t index, MutableByteSpan window, ByteSpan ahead) {
     for (size_t i = 1; i < shares_.size(); ++i) {
       Share& other = shares_[(index + i) % shares_.size()];
       while (const std::optional<int64_t> panel = other.panels.TakeLast()) {
@@ -56,16 +75,6 @@ class Sharing {
 
   weights::PanelReader Read(int64_t first, int64_t last, MutableByteSpan window) const {
     return weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
-  }
-
-  Done RunOwn(Share& share, MutableByteSpan window, ByteSpan ahead) {
-    std::optional<int64_t> panel = share.panels.TakeFirst();
-    if (!panel) return {};
-    weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), window);
-    for (; panel; panel = share.panels.TakeFirst()) {
-      TRY_OK(RunPanel(reader, *panel, share, ahead));
-    }
-    return {};
   }
 
   // What a share has of one panel.
@@ -153,19 +162,34 @@ std::vector<int64_t> CutIntoShares(const wire::PackedShape& shape, int64_t block
   return ends;
 }
 
-Done RunOnPanels(KernelContext& context, const weights::PackedWeight& weight, const PanelWork& work,
-                 const RunBlocks& run) {
-  const wire::PackedShape& shape = weight.shape();
-  const auto units = static_cast<int64_t>(shape.panel_count()) * work.blocks;
-  if (units == 0) return {};
+Done RunOnPanels(KernelContext& context, std::span<const PanelJob> jobs) {
+  int64_t work = 0;
+  int64_t most_units = 0;
+  for (const PanelJob& job : jobs) {
+    const wire::PackedShape& shape = job.weight->shape();
+    work += job.work.rows * static_cast<int64_t>(shape.steps * shape.columns);
+    most_units = std::max(most_units, static_cast<int64_t>(shape.panel_count()) * job.work.blocks);
+  }
+  if (most_units == 0) return {};
   const auto threads = static_cast<int64_t>(context.threads().count());
-  const int64_t worth =
-      work.rows * static_cast<int64_t>(shape.steps * shape.columns) / kWorthAThread;
-  const auto shares = static_cast<size_t>(std::clamp<int64_t>(worth, 1, std::min(threads, units)));
-  Sharing sharing(weight, work, run, shares);
+  const auto shares = static_cast<size_t>(
+      std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, most_units)));
+  std::deque<Sharing> sharings;
+  for (const PanelJob& job : jobs) sharings.emplace_back(job, shares);
+  const auto run_share = [&](size_t share) -> Done {
+    const MutableByteSpan window = context.Window(share);
+    const ByteSpan after = context.SealedAhead(share, shares);
+    for (size_t i = 0; i < sharings.size(); ++i) {
+      const bool is_last = i + 1 == sharings.size();
+      const ByteSpan ahead = is_last ? after : sharings[i + 1].FirstSealed(share);
+      TRY_OK(sharings[i].RunOwn(share, window, ahead));
+    }
+    for (Sharing& sharing : sharings) TRY_OK(sharing.RunOthers(share, window, after));
+    return {};
+  };
   return context.threads().TryParallelFor(shares, 1, [&](size_t begin, size_t end) -> Done {
     for (size_t share = begin; share < end; ++share) {
-      TRY_OK(sharing.Run(share, context.Window(share), context.SealedAhead(share, shares)));
+      if (Done done = run_share(share); !done) return done;
     }
     return {};
   });

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "enclave/engine/base/kernel.h"
@@ -46,11 +47,17 @@ struct PanelWork {
 using RunBlocks = std::function<Done(weights::PanelReader& reader, int64_t panel, int64_t begin,
                                      int64_t end, ByteSpan ahead)>;
 
-/// Does all blocks of all panels, on as many threads as that is worth: a thread's share is a run of
-/// panels, which one reader reads. Opened twice are the panels at its ends, perhaps, and chunks
-/// that a panel which another thread took shares with its neighbours. Not from within a parallel
-/// region. Errors: those of `run`.
-Done RunOnPanels(KernelContext& context, const weights::PackedWeight& weight, const PanelWork& work,
-                 const RunBlocks& run);
+/// All that there is to do with one weight, which outlives it.
+struct PanelJob {
+  const weights::PackedWeight* weight = nullptr;
+  PanelWork work;
+  RunBlocks run;
+};
+
+/// Does all blocks of all panels of all jobs, on as many threads as that is worth: a thread's share
+/// is a run of each weight's panels, which one reader reads, and no job waits for another. Opened
+/// twice are the panels at its ends, perhaps, and chunks that a panel which another thread took
+/// shares with its neighbours. Not from within a parallel region. Errors: those of `run`.
+Done RunOnPanels(KernelContext& context, std::span<const PanelJob> jobs);
 
 }  // namespace ephemeralml::engine::panels

@@ -104,14 +104,60 @@ TEST(RunOnPanels, DoesEachBlockOfEachPanelOnce) {
     const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
     NodeContext context(resources, {}, {});
     std::vector<std::atomic<int>> done(3 * kBlocks);
-    const Done ran = RunOnPanels(
-        context, weights::PackedWeight(model, weight, ledger), {.blocks = kBlocks, .rows = 1000},
+    const weights::PackedWeight packed(model, weight, ledger);
+    const PanelJob job = {
+        &packed,
+        {.blocks = kBlocks, .rows = 1000},
         [&](weights::PanelReader&, int64_t panel, int64_t begin, int64_t end, ByteSpan) {
           for (; begin < end; ++begin) ++done[static_cast<size_t>(panel * kBlocks + begin)];
           return Done();
-        });
-    ASSERT_TRUE(ran.has_value());
+        }};
+    ASSERT_TRUE(RunOnPanels(context, {&job, 1}).has_value());
     for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1) << count << " threads";
+  }
+}
+
+// One has fewer panels than there are threads, and one has none of the other's blocks.
+TEST(RunOnPanels, DoesAllJobsInOneRegion) {
+  weights::testing::TestBlob blob;
+  const auto layout = weights::PanelLayout::kMatrixPanels;
+  const std::vector<float> values(size_t{64} * 512);
+  const weights::WeightInfo small =
+      blob.AddPacked({64, 40}, std::vector<float>(size_t{64} * 40), {}, layout);
+  const weights::WeightInfo large = blob.AddPacked({64, 512}, values, {}, layout);
+  blob.Seal();
+  const weights::SealedModel model = blob.model();
+  const auto arena = *Arena::Create(size_t{64} << 20);
+  for (const size_t count : {1, 2, 7}) {
+    weights::Ledger ledger;
+    Threads threads(count);
+    auto windows = *MakeWindows(*arena, model, count);
+    const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
+    NodeContext context(resources, {}, {});
+    const weights::PackedWeight first(model, small, ledger);
+    const weights::PackedWeight second(model, large, ledger);
+    std::vector<std::atomic<int>> of_first(3);
+    std::vector<std::atomic<int>> of_second(8 * 5);
+    std::atomic<const uint8_t*> ahead = nullptr;
+    const PanelJob jobs[] = {
+        {&first,
+         {.blocks = 3, .rows = 1000},
+         [&](weights::PanelReader&, int64_t, int64_t begin, int64_t end, ByteSpan sealed) {
+           if (begin == 0) ahead = sealed.data();
+           for (; begin < end; ++begin) ++of_first[static_cast<size_t>(begin)];
+           return Done();
+         }},
+        {&second,
+         {.blocks = 5, .rows = 1000},
+         [&](weights::PanelReader&, int64_t panel, int64_t begin, int64_t end, ByteSpan) {
+           for (; begin < end; ++begin) ++of_second[static_cast<size_t>(panel * 5 + begin)];
+           return Done();
+         }}};
+    ASSERT_TRUE(RunOnPanels(context, jobs).has_value());
+    for (const std::atomic<int>& times : of_first) EXPECT_EQ(times, 1) << count << " threads";
+    for (const std::atomic<int>& times : of_second) EXPECT_EQ(times, 1) << count << " threads";
+    if (count > 1) continue;
+    EXPECT_EQ(ahead, second.Read(0, 1, {}).Upcoming().data());
   }
 }
 
@@ -130,15 +176,17 @@ TEST(RunOnPanels, SaysWhatEachThreadOpensNext) {
   const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
   NodeContext context(resources, {}, {}, &next);
   std::vector<const uint8_t*> ahead(8);
-  const Done done = RunOnPanels(
-      context, weights::PackedWeight(model, weight, ledger), {.blocks = 10, .rows = 128},
+  const weights::PackedWeight packed(model, weight, ledger);
+  const PanelJob job = {
+      &packed,
+      {.blocks = 10, .rows = 128},
       [&](weights::PanelReader&, int64_t panel, int64_t begin, int64_t end, ByteSpan sealed) {
         EXPECT_EQ(begin, 0);
         EXPECT_EQ(end, 10);
         ahead[static_cast<size_t>(panel)] = sealed.data();
         return Done();
-      });
-  ASSERT_TRUE(done.has_value());
+      }};
+  ASSERT_TRUE(RunOnPanels(context, {&job, 1}).has_value());
   // Where a panel of the next weight begins.
   const auto sealed_at = [&](uint64_t panel) {
     const uint64_t byte = next.offset + next.packed.OffsetOf(panel) * sizeof(float);

@@ -212,13 +212,14 @@ Done ConvolveByTiles(KernelContext& context, const weights::PackedWeight& weight
   const Sizes sizes(weight.shape(), convolution);
   // For each tile and channel 16 products in place of a pixel's 9 steps.
   const int64_t rows = convolution.images * sizes.tiles * kTilePositions / kTileTaps;
-  const PanelWork work = {.blocks = convolution.images * sizes.tile_blocks, .rows = rows};
-  return RunOnPanels(context, weight, work,
-                     [&](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
-                         ByteSpan ahead) -> Done {
-                       PanelConvolution panel_work(convolution, sizes, weight.shape(), panel);
-                       return panel_work.Run(context, weight, reader, begin, end, ahead);
-                     });
+  const PanelJob job = {&weight,
+                        {.blocks = convolution.images * sizes.tile_blocks, .rows = rows},
+                        [&](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
+                            ByteSpan ahead) -> Done {
+                          PanelConvolution work(convolution, sizes, weight.shape(), panel);
+                          return work.Run(context, weight, reader, begin, end, ahead);
+                        }};
+  return RunOnPanels(context, {&job, 1});
 }
 
 }  // namespace ephemeralml::engine::panels
