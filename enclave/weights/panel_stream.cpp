@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "enclave/weights/row_reader.h"
+
 namespace ephemeralml::weights {
 namespace {
 
@@ -127,16 +129,8 @@ Result<OpenPanel> PanelStream::OpenRows(int64_t begin, int64_t end) const {
                    static_cast<uint64_t>(end - begin) * row_bytes, begin, end);
 }
 
-ByteSpan PanelStream::SealedRows(int64_t begin, int64_t end) const {
-  CHECK(weight_->layout == PanelLayout::kRows);
-  CHECK(0 <= begin && begin <= end && static_cast<uint64_t>(end) <= weight_->extent());
-  const uint64_t row_bytes = weight_->byte_count / weight_->extent();
-  const uint64_t first_byte = weight_->offset + static_cast<uint64_t>(begin) * row_bytes;
-  const uint64_t end_byte = weight_->offset + static_cast<uint64_t>(end) * row_bytes;
-  if (!model_->resident.empty()) {
-    return model_->resident.subspan(first_byte, end_byte - first_byte);
-  }
-  return SealedBytesOf(*model_, first_byte, end_byte);
+RowReader PanelStream::ReadRows(MutableByteSpan window) const {
+  return {*model_, *weight_, *ledger_, window};
 }
 
 Result<OpenPanel> PanelStream::OpenWhole() const {

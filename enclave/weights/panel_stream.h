@@ -129,6 +129,8 @@ class OpenPanel {
   std::chrono::steady_clock::time_point opened_at_;
 };
 
+class RowReader;
+
 /// The panels of one weight. Threads: several may open panels of one stream at a time.
 class PanelStream {
  public:
@@ -141,9 +143,8 @@ class PanelStream {
   Result<OpenPanel> Open(size_t index) const;
   /// Opens rows [begin, end) of a weight in row panels, opening only the chunks that hold them.
   Result<OpenPanel> OpenRows(int64_t begin, int64_t end) const;
-  /// What OpenRows(begin, end) will read: to be fetched into the cache in time, never to be read
-  /// otherwise.
-  ByteSpan SealedRows(int64_t begin, int64_t end) const;
+  /// Reads single rows of a weight in rows (row_reader.h).
+  RowReader ReadRows(MutableByteSpan window) const;
   /// Opens the whole weight in its stored order.
   Result<OpenPanel> OpenWhole() const;
   /// Opens the whole weight in row-major order, whatever its panels are.

@@ -118,27 +118,30 @@ TEST(PanelStream, OpensRowsWithTheirChunksAlone) {
   fixture.ExpectAllWiped();
 }
 
-TEST(PanelStream, TellsWhichSealedChunksHoldRows) {
+TEST(SealedBytesOf, AreThoseOfTheChunks) {
   constexpr int64_t kRows = 5000;
   constexpr size_t kRowBytes = 8;  // so that rows end where chunks do
   Fixture fixture({kRows, kRowBytes}, PanelLayout::kRows, kRows);
-  const PanelStream stream = fixture.Stream();
   const size_t chunk = fixture.model.cipher->chunk_bytes();
   const size_t sealed = fixture.model.cipher->sealed_chunk_bytes();
-  const auto chunk_of = [&](int64_t row, size_t byte) {
-    return (fixture.weight.offset + static_cast<size_t>(row) * kRowBytes + byte) / chunk;
+  const auto place_of = [&](int64_t row) {
+    return fixture.weight.offset + static_cast<size_t>(row) * kRowBytes;
+  };
+  const auto sealed_rows = [&](int64_t begin, int64_t end) {
+    return SealedBytesOf(fixture.model, place_of(begin), place_of(end));
   };
   for (int64_t row = 0; row < kRows; ++row) {
     const int64_t begin = row % 2 == 0 ? row : row / 3;
     const int64_t end = row + 1;
-    const size_t first = chunk_of(begin, 0);
-    const ByteSpan bytes = stream.SealedRows(begin, end);
+    const size_t first = place_of(begin) / chunk;
+    const ByteSpan bytes = sealed_rows(begin, end);
     ASSERT_EQ(bytes.data(), fixture.model.sealed_chunks.data() + first * sealed);
-    ASSERT_EQ(bytes.size(), (chunk_of(end - 1, kRowBytes - 1) + 1 - first) * sealed);
+    ASSERT_EQ(bytes.size(), ((place_of(end) - 1) / chunk + 1 - first) * sealed);
   }
-  fixture.model.sealed_chunks = fixture.model.sealed_chunks.first(chunk_of(0, 0) * sealed + 10);
-  EXPECT_EQ(stream.SealedRows(0, kRows).size(), 10u);
-  EXPECT_TRUE(stream.SealedRows(kRows - 1, kRows).empty());
+  fixture.model.sealed_chunks =
+      fixture.model.sealed_chunks.first(place_of(0) / chunk * sealed + 10);
+  EXPECT_EQ(sealed_rows(0, kRows).size(), 10u);
+  EXPECT_TRUE(sealed_rows(kRows - 1, kRows).empty());
 }
 
 TEST(PanelStream, OpensAScalar) {

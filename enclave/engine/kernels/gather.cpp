@@ -1,13 +1,12 @@
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "enclave/engine/kernels/operands.h"
+#include "enclave/weights/row_reader.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
-
-// Neighbouring rows of a sealed table are opened together up to this size.
-constexpr size_t kMostRunBytes = 64 * 1024;
 
 // Indices from the front, checked.
 Result<std::vector<size_t>> ReadIndices(KernelContext& context, int64_t extent) {
@@ -26,14 +25,6 @@ Result<std::vector<size_t>> ReadIndices(KernelContext& context, int64_t extent) 
   if (view.type == ElementType::kInt64) return read(view.Values<int64_t>());
   if (view.type == ElementType::kInt32) return read(view.Values<int32_t>());
   return TypeUnsupported(view.type);
-}
-
-// Into the second cache: rows that were asked for lie anywhere, and memory is slower than opening.
-// No more than it holds beside what is being opened.
-void Prefetch(ByteSpan bytes) {
-  constexpr size_t kLineBytes = 64;
-  const size_t end = std::min(bytes.size(), kMostRunBytes);
-  for (size_t i = 0; i < end; i += kLineBytes) __builtin_prefetch(&bytes[i], 0, 2);
 }
 
 /// Slices of the data along one axis, as the indices name them; an index below 0 counts from the
@@ -58,9 +49,9 @@ class Gather final : public Kernel {
     if (output->byte_count() == 0) return {};
     const MutableByteSpan target = output->MutableBytes();
     if (axis == 0 && context.IsWeight(0)) {
-      TRY(const weights::PanelStream rows, context.Panels(0));
-      if (rows.weight().layout == weights::PanelLayout::kRows) {
-        return GatherSealed(context.threads(), rows, indices, target);
+      TRY(const weights::PanelStream table, context.Panels(0));
+      if (table.weight().layout == weights::PanelLayout::kRows) {
+        return GatherSealed(context, table, indices, target);
       }
     }
     TRY(const TensorView view, context.Input(0));
@@ -83,34 +74,27 @@ class Gather final : public Kernel {
         });
   }
 
-  // Only chunks with rows that are asked for are opened, each row once for each thread.
-  static Done GatherSealed(Threads& threads, const weights::PanelStream& rows,
+  // Only chunks with rows that are asked for are opened, in their order, once for each thread.
+  static Done GatherSealed(KernelContext& context, const weights::PanelStream& table,
                            const std::vector<size_t>& indices, MutableByteSpan target) {
-    const size_t row_bytes = rows.weight().byte_count / rows.weight().extent();
-    const size_t run = std::max<size_t>(kMostRunBytes / row_bytes, 1);
     std::vector<size_t> order(indices.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::ranges::sort(order, {}, [&](size_t i) { return indices[i]; });
-    return threads.TryParallelFor(order.size(), 1, [&](size_t begin, size_t end) -> Done {
-      while (begin < end) {
-        const size_t first = indices[order[begin]];
-        size_t next = begin + 1;
-        while (next < end && indices[order[next]] <= indices[order[next - 1]] + 1 &&
-               indices[order[next]] < first + run) {
-          ++next;
-        }
-        if (next < end) {
-          const auto following = static_cast<int64_t>(indices[order[next]]);
-          Prefetch(rows.SealedRows(following, following + 1));
-        }
-        TRY(const weights::OpenPanel open,
-            rows.OpenRows(static_cast<int64_t>(first),
-                          static_cast<int64_t>(indices[order[next - 1]] + 1)));
-        for (; begin < next; ++begin) {
-          const size_t row = indices[order[begin]] - first;
-          std::copy_n(open.bytes().subspan(row * row_bytes, row_bytes).data(), row_bytes,
-                      target.subspan(order[begin] * row_bytes, row_bytes).data());
-        }
+    const size_t parts = std::min(context.threads().count(), order.size());
+    const auto run_part = [&](size_t part) -> Done {
+      weights::RowReader reader = table.ReadRows(context.Window(part));
+      const size_t end = order.size() * (part + 1) / parts;
+      for (size_t i = order.size() * part / parts; i < end; ++i) {
+        std::optional<uint64_t> next;
+        if (i + 1 < end) next = indices[order[i + 1]];
+        TRY_OK(reader.Copy(indices[order[i]], next,
+                           target.subspan(order[i] * reader.row_bytes(), reader.row_bytes())));
+      }
+      return {};
+    };
+    return context.threads().TryParallelFor(parts, 1, [&](size_t begin, size_t end) -> Done {
+      for (size_t part = begin; part < end; ++part) {
+        if (Done done = run_part(part); !done) return done;
       }
       return {};
     });
