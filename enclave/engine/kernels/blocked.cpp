@@ -6,6 +6,40 @@
 #include "enclave/engine/kernels/matrix_inputs.h"
 
 namespace ephemeralml::engine::kernels {
+namespace {
+
+// The pixels of one line of channels that lie in planes, `lanes` of them side by side.
+void Interleave(const float* from, int64_t plane, int64_t lanes, int64_t pixel, int64_t width,
+                float* to) {
+  if (lanes == 3 && pixel == 3) {
+    for (int64_t x = 0; x < width; ++x) {
+      to[3 * x] = from[x];
+      to[3 * x + 1] = from[plane + x];
+      to[3 * x + 2] = from[2 * plane + x];
+    }
+    return;
+  }
+  for (int64_t lane = 0; lane < pixel; ++lane) {
+    const float* const channel = from + lane * plane;
+    for (int64_t x = 0; x < width; ++x) to[x * pixel + lane] = lane < lanes ? channel[x] : 0;
+  }
+}
+
+// Line `y` of block `block` of all pictures'.
+void CopyLine(const BlockedInput& input, const float* from, int64_t block, int64_t y, float* to) {
+  if (input.is_blocked) {
+    const int64_t line = input.width * kBlockLanes;
+    std::copy_n(from + block * input.plane() + y * line, line, to);
+    return;
+  }
+  const int64_t blocks = BlocksOf(input.channels);
+  const int64_t channel = block % blocks * kBlockLanes;
+  from += (block / blocks * input.channels + channel) * input.plane() + y * input.width;
+  Interleave(from, input.plane(), std::min(kBlockLanes, input.channels - channel),
+             std::min(kBlockLanes, input.channels), input.width, to);
+}
+
+}  // namespace
 
 Result<BlockedInput> ReadBlockedInput(const KernelContext& context, size_t index) {
   TRY_OK(RequireFloat(context, index));
@@ -38,30 +72,31 @@ Result<PaddedInput> Pad(KernelContext& context, size_t index, const BlockedInput
   const int64_t before = window.pad_begin[2];
   padded.height = input.height + above + window.pad_end[1];
   padded.width = input.width + before + window.pad_end[2];
+  padded.blocks = input.is_blocked ? input.blocks : BlocksOf(input.channels);
+  padded.pixel = input.is_blocked ? kBlockLanes : std::min(input.channels, kBlockLanes);
   padded.values = from;
-  if (padded.height == input.height && padded.width == input.width) return padded;
-  const int64_t row = padded.width * input.pixel();
-  TRY(const int64_t plane, CheckedMultiply(padded.height, row));
-  TRY(const int64_t floats, CheckedMultiply(plane, input.batch * input.planes()));
+  const bool is_padded = padded.height != input.height || padded.width != input.width;
+  if (input.is_blocked && !is_padded) return padded;
+  TRY(const int64_t line, CheckedMultiply(padded.width, padded.pixel));
+  TRY(const int64_t plane, CheckedMultiply(padded.height, line));
+  TRY(const int64_t floats, CheckedMultiply(plane, input.batch * padded.blocks));
   TRY(const size_t bytes, CheckedMultiply(static_cast<size_t>(floats), sizeof(float)));
   TRY(padded.scratch, context.ScratchToOverwrite(bytes));
   auto* to = reinterpret_cast<float*>(padded.scratch.bytes().data());
   padded.values = to;
-  const int64_t input_row = input.width * input.pixel();
-  const int64_t left = before * input.pixel();
   context.threads().ParallelFor(
-      static_cast<size_t>(input.batch * input.planes() * padded.height),
-      static_cast<size_t>(16 * 1024 / (row + 1) + 1), [&](size_t begin, size_t end) {
+      static_cast<size_t>(input.batch * padded.blocks * padded.height),
+      static_cast<size_t>(16 * 1024 / (line + 1) + 1), [&](size_t begin, size_t end) {
         for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
-          float* target = to + i * row;
-          float* const row_end = target + row;
+          float* const target = to + i * line;
           const int64_t y = i % padded.height - above;
-          if (0 <= y && y < input.height) {
-            target = std::fill_n(target, left, 0.0f);
-            target = std::copy_n(from + i / padded.height * input.plane() + y * input_row,
-                                 input_row, target);
+          if (y < 0 || y >= input.height) {
+            std::fill_n(target, line, 0.0f);
+            continue;
           }
-          std::fill(target, row_end, 0.0f);
+          float* const first = std::fill_n(target, before * padded.pixel, 0.0f);
+          CopyLine(input, from, i / padded.height, y, first);
+          std::fill(first + input.width * padded.pixel, target + line, 0.0f);
         }
       });
   return padded;

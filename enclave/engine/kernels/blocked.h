@@ -20,9 +20,8 @@ struct BlockedInput {
   int64_t width = 0;
   bool is_blocked = false;
 
-  /// Floats from one pixel to the next, and of one block (or one plain channel).
-  int64_t pixel() const { return is_blocked ? kBlockLanes : 1; }
-  int64_t plane() const { return height * width * pixel(); }
+  /// Floats of one block (or one plain channel), and how many there are.
+  int64_t plane() const { return height * width * (is_blocked ? kBlockLanes : 1); }
   int64_t planes() const { return is_blocked ? blocks : channels; }
 };
 
@@ -34,14 +33,22 @@ Result<BlockedInput> ReadBlockedInput(const KernelContext& context, size_t index
 Result<Window> SlideOver(const BlockedInput& input, const WindowAttributes& attributes,
                          const std::vector<int64_t>& kernel);
 
-/// The input with its window's padding around it: itself, or a copy in `scratch`.
+/// The input with its window's padding around it, [N, blocks, height, width, pixel]: itself, or a
+/// copy in `scratch`. A pixel has 16 lanes, or if there are fewer channels as many: then taps
+/// beside one another meet floats beside one another.
 struct PaddedInput {
   const float* values = nullptr;
+  int64_t blocks = 0;
   int64_t height = 0;
   int64_t width = 0;
+  int64_t pixel = 0;
   ArenaBlock scratch;
+
+  int64_t line() const { return width * pixel; }
+  int64_t plane() const { return height * line(); }
 };
 
+/// Plain inputs are always copied.
 /// Errors: kOverLimit `session_memory_exceeded`, those of KernelContext::Input.
 Result<PaddedInput> Pad(KernelContext& context, size_t index, const BlockedInput& input,
                         const Window& window);

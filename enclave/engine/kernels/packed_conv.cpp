@@ -45,7 +45,7 @@ class PackedConv final : public Kernel {
           {padded.values, input.batch, input.blocks, padded.height, padded.width, y.data(),
            residual, shape[1], shape[2], shape[3], epilogue_, context.IsWeight(0)});
     } else {
-      const std::vector<panels::Segment> sum = SumOf(input, padded, window, channels);
+      const std::vector<panels::Segment> sum = SumOf(padded, window, channels);
       panels::Product product;
       product.weight = &weight;
       product.left = padded.values;
@@ -53,7 +53,7 @@ class PackedConv final : public Kernel {
       product.residual = residual;
       product.segments = sum;
       product.epilogue = epilogue_;
-      Place(input, padded, window, shape, product);
+      Place(padded, window, shape, product);
       done = panels::MultiplyPacked(context, {&product, 1});
     }
     // What was made of a weight is wiped at once, as weights are.
@@ -74,46 +74,41 @@ class PackedConv final : public Kernel {
   }
 
   // In the order of the weight's steps: blocks of input channels, then taps, then channels.
-  static std::vector<panels::Segment> SumOf(const BlockedInput& input, const PaddedInput& padded,
-                                            const Window& window, int64_t channels) {
+  static std::vector<panels::Segment> SumOf(const PaddedInput& padded, const Window& window,
+                                            int64_t channels) {
     std::vector<panels::Segment> sum;
-    const int64_t plane = padded.height * padded.width * input.pixel();
-    for (int64_t block = 0; block < channels; block += kBlockLanes) {
-      const int64_t lanes = std::min(kBlockLanes, channels - block);
+    for (int64_t block = 0; block < padded.blocks; ++block) {
+      const int64_t lanes = std::min(kBlockLanes, channels - block * kBlockLanes);
+      // Taps beside one another are one segment where nothing lies between them.
+      const bool is_dense = window.dilation[2] == 1 && lanes == padded.pixel;
+      const int64_t segments = is_dense ? 1 : window.kernel[2];
+      const int64_t steps = is_dense ? window.kernel[2] * lanes : lanes;
       for (int64_t row = 0; row < window.kernel[1]; ++row) {
-        for (int64_t column = 0; column < window.kernel[2]; ++column) {
-          const int64_t tap =
-              (row * window.dilation[1] * padded.width + column * window.dilation[2]) *
-              input.pixel();
-          if (input.is_blocked) {
-            sum.push_back({block / kBlockLanes * plane + tap, lanes});
-          } else {
-            for (int64_t lane = 0; lane < lanes; ++lane) {
-              sum.push_back({(block + lane) * plane + tap, 1});
-            }
-          }
+        const int64_t first = block * padded.plane() + row * window.dilation[1] * padded.line();
+        for (int64_t i = 0; i < segments; ++i) {
+          sum.push_back({first + i * window.dilation[2] * padded.pixel, steps});
         }
       }
     }
     return sum;
   }
 
-  static void Place(const BlockedInput& input, const PaddedInput& padded, const Window& window,
-                    const Shape& output, panels::Product& product) {
+  static void Place(const PaddedInput& padded, const Window& window, const Shape& output,
+                    panels::Product& product) {
     const int64_t pixels = output[2] * output[3];
-    product.strides = {window.stride[2] * input.pixel(), kBlockLanes, pixels * kBlockLanes};
+    product.strides = {window.stride[2] * padded.pixel, kBlockLanes, pixels * kBlockLanes};
     product.result_panel =
         static_cast<int64_t>(wire::kPanelColumns) / kBlockLanes * pixels * kBlockLanes;
     panels::Lines& lines = product.lines;
-    lines.images = input.batch;
-    lines.left_image = input.planes() * padded.height * padded.width * input.pixel();
+    lines.images = output[0];
+    lines.left_image = padded.blocks * padded.plane();
     lines.result_image = output[1] * pixels * kBlockLanes;
     // Where each row of pixels follows the last one's end, a whole picture is one line.
     const bool is_one_line =
         window.kernel[1] * window.kernel[2] == 1 && window.stride[1] * window.stride[2] == 1;
     lines.lines = is_one_line ? 1 : output[2];
     lines.rows = is_one_line ? pixels : output[3];
-    lines.left_line = window.stride[1] * padded.width * input.pixel();
+    lines.left_line = window.stride[1] * padded.line();
     lines.result_line = output[3] * kBlockLanes;
   }
 
