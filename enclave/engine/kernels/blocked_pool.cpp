@@ -1,51 +1,11 @@
 #include <algorithm>
-#include <limits>
 
 #include "enclave/engine/kernels/blocked.h"
 #include "enclave/engine/kernels/multiversion.h"
+#include "enclave/engine/panels/pool_pixels.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
-
-// The taps of a window that lie on the input, for one output pixel.
-struct Taps {
-  int64_t top = 0;
-  int64_t bottom = 0;
-  int64_t left = 0;
-  int64_t right = 0;
-};
-
-Taps TapsAt(const Window& w, int64_t row, int64_t column) {
-  const Window::Range rows = w.TapsInside(1, row);
-  const Window::Range columns = w.TapsInside(2, column);
-  return {rows.begin, rows.end, columns.begin, columns.end};
-}
-
-// Sixteen channels of one output pixel.
-template <class Combine>
-[[gnu::always_inline]] inline void FoldPixel(const Window& w, const float* plane, int64_t row,
-                                             int64_t column, const Taps& taps, float identity,
-                                             Combine combine, float* y) {
-  float sums[kBlockLanes];
-  for (float& sum : sums) sum = identity;
-  for (int64_t i = taps.top; i < taps.bottom; ++i) {
-    const int64_t in_y = row * w.stride[1] + w.TapAt(1, i);
-    for (int64_t j = taps.left; j < taps.right; ++j) {
-      const int64_t in_x = column * w.stride[2] + w.TapAt(2, j);
-      const float* x = plane + (in_y * w.input[2] + in_x) * kBlockLanes;
-      for (int64_t lane = 0; lane < kBlockLanes; ++lane) sums[lane] = combine(sums[lane], x[lane]);
-    }
-  }
-  for (int64_t lane = 0; lane < kBlockLanes; ++lane) y[lane] = sums[lane];
-}
-
-EPHEMERAL_MULTIVERSION void MaximumRow(const Window& w, const float* plane, int64_t row, float* y) {
-  for (int64_t column = 0; column < w.output[2]; ++column, y += kBlockLanes) {
-    FoldPixel(
-        w, plane, row, column, TapsAt(w, row, column), std::numeric_limits<float>::lowest(),
-        [](float a, float b) { return b > a ? b : a; }, y);
-  }
-}
 
 // How many taps count for one output's mean along an axis. Padding counts if asked for, but never
 // what lies beyond it, where windows reach in ceil mode.
@@ -58,18 +18,6 @@ int64_t Counted(const Window& w, size_t axis, int64_t output, bool include_pad) 
   const int64_t extent = w.pad_begin[axis] + w.input[axis] + w.pad_end[axis];
   return std::clamp<int64_t>((extent - at + w.dilation[axis] - 1) / w.dilation[axis], 1,
                              w.kernel[axis]);
-}
-
-EPHEMERAL_MULTIVERSION void MeanRow(const Window& w, const float* plane, int64_t row,
-                                    bool include_pad, float* y) {
-  const int64_t rows = Counted(w, 1, row, include_pad);
-  for (int64_t column = 0; column < w.output[2]; ++column, y += kBlockLanes) {
-    FoldPixel(
-        w, plane, row, column, TapsAt(w, row, column), 0.0f, [](float a, float b) { return a + b; },
-        y);
-    const auto count = static_cast<float>(rows * Counted(w, 2, column, include_pad));
-    for (int64_t lane = 0; lane < kBlockLanes; ++lane) y[lane] /= count;
-  }
 }
 
 EPHEMERAL_MULTIVERSION void MeanPlane(const float* plane, int64_t pixels, float* y) {
@@ -112,19 +60,47 @@ class BlockedPool final : public Kernel {
         static_cast<size_t>(input.batch * input.blocks * rows),
         static_cast<size_t>(64 * 1024 / work + 1), [&](size_t begin, size_t end) {
           for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
-            const float* plane = from + i / rows * input.plane();
-            float* target = y.data() + i * w.output[2] * kBlockLanes;
-            if (is_maximum_) {
-              MaximumRow(w, plane, i % rows, target);
-            } else {
-              MeanRow(w, plane, i % rows, include_pad_, target);
-            }
+            RunLine(w, from + i / rows * input.plane(), i % rows,
+                    y.data() + i * w.output[2] * kBlockLanes);
           }
         });
     return {};
   }
 
  private:
+  // Neighbours whose windows meet the same taps, all but those at the picture's edge, go together.
+  void RunLine(const Window& w, const float* plane, int64_t line, float* y) const {
+    const Window::Range rows = w.TapsInside(1, line);
+    panels::PooledPixels pixels;
+    pixels.left_step = w.stride[2] * kBlockLanes;
+    pixels.left_row = w.dilation[1] * w.input[2] * kBlockLanes;
+    pixels.left_column = w.dilation[2] * kBlockLanes;
+    pixels.rows = rows.end - rows.begin;
+    const int64_t top = line * w.stride[1] + w.TapAt(1, rows.begin);
+    for (int64_t column = 0; column < w.output[2]; column += pixels.pixels) {
+      const Window::Range columns = w.TapsInside(2, column);
+      const int64_t counted = Counted(w, 2, column, include_pad_);
+      const auto goes_along = [&](int64_t next) {
+        const Window::Range taps = w.TapsInside(2, next);
+        return taps.begin == columns.begin && taps.end == columns.end &&
+               Counted(w, 2, next, include_pad_) == counted;
+      };
+      pixels.pixels = 1;
+      while (column + pixels.pixels < w.output[2] && goes_along(column + pixels.pixels)) {
+        ++pixels.pixels;
+      }
+      const int64_t left = column * w.stride[2] + w.TapAt(2, columns.begin);
+      pixels.left = plane + (top * w.input[2] + left) * kBlockLanes;
+      pixels.columns = columns.end - columns.begin;
+      pixels.result = y + column * kBlockLanes;
+      if (is_maximum_) {
+        panels::MaximumOfTaps(pixels);
+      } else {
+        panels::MeanOfTaps(pixels, static_cast<float>(Counted(w, 1, line, include_pad_) * counted));
+      }
+    }
+  }
+
   WindowAttributes window_;
   bool is_maximum_;
   bool include_pad_;

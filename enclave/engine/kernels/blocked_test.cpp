@@ -100,6 +100,7 @@ TEST(BlockedPool, EqualsThePlainOne) {
     ExpectPool(op, [](OpTester& t) {
       t.Ints("kernel_shape", {3, 3}).Ints("strides", {2, 2}).Ints("pads", {1, 1, 1, 1});
     });
+    ExpectPool(op, [](OpTester& t) { t.Ints("kernel_shape", {3, 3}).Ints("pads", {1, 1, 1, 1}); });
     ExpectPool(op, [](OpTester& t) {
       t.Ints("kernel_shape", {3, 2})
           .Ints("strides", {2, 3})
