@@ -115,6 +115,18 @@ TEST(BlockedPool, EqualsThePlainOne) {
         .Attr("count_include_pad", 1)
         .Attr("ceil_mode", 1);
   });
+  for (const int pad : {1, 2}) {
+    for (const int64_t stride : {1, 3}) {
+      ExpectPool("AveragePool", [&](OpTester& t) {
+        t.Ints("kernel_shape", {3, 3})
+            .Ints("pads", {1, 1, 1, pad})
+            .Ints("strides", {1, stride})
+            .Ints("dilations", {1, 2})
+            .Attr("count_include_pad", 1)
+            .Attr("ceil_mode", 1);
+      });
+    }
+  }
   ExpectPool("GlobalAveragePool", [](OpTester&) {});
 }
 
