@@ -72,6 +72,14 @@ engine::NamedView InputOf(const wire::Tensor& tensor) {
   return input;
 }
 
+// Wiped by the heap, which the message's arena isn't before its end.
+void DropData(google::protobuf::RepeatedPtrField<wire::Tensor>& tensors) {
+  for (wire::Tensor& tensor : tensors) {
+    std::string().swap(*tensor.mutable_data());
+    DropData(*tensor.mutable_elements());
+  }
+}
+
 std::vector<engine::NamedView> InputsOf(const wire::Request& request) {
   std::vector<engine::NamedView> inputs;
   for (const wire::Tensor& tensor : request.inputs()) {
@@ -100,6 +108,13 @@ bool IsLarge(const std::vector<engine::NamedTensor>& tensors) {
   size_t bytes = 0;
   for (const engine::NamedTensor& each : tensors) bytes += each.tensor.byte_count();
   return bytes >= kLargeBytes;
+}
+
+google::protobuf::ArenaOptions MessageMemory() {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = size_t{64} << 10;
+  options.max_block_size = size_t{1} << 20;
+  return options;
 }
 
 Error OutputsTooLarge() {
@@ -192,9 +207,7 @@ Done Session::Serve(wire::Request& request, Clock::time_point deadline, weights:
   if (resident_) weights.resident = resident_->bytes();
 
   start = Clock::now();
-  const auto drop_inputs = [&request] {
-    google::protobuf::RepeatedPtrField<wire::Tensor>().Swap(request.mutable_inputs());
-  };
+  const auto drop_inputs = [&request] { DropData(*request.mutable_inputs()); };
   const auto outputs = engine::Execute(plan_->model, InputsOf(request), weights, arena_, threads_,
                                        ledger, {.deadline = deadline}, drop_inputs);
   measured.set_execute_us(MicrosecondsSince(start));
@@ -284,7 +297,10 @@ SecretBytes Session::Answer(SecretBytes message, Clock::time_point deadline) {
   weights::Ledger ledger;
   if (resident_) ledger.Held(resident_->bytes().size());
   {
-    wire::Request request;
+    // A topology is thousands of small messages: made and forgotten one by one they take longer
+    // than to plan.
+    google::protobuf::Arena messages(MessageMemory());
+    auto& request = *google::protobuf::Arena::CreateMessage<wire::Request>(&messages);
     const ByteSpan bytes = message.Reveal();
     const bool parsed = request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
     message = SecretBytes();
