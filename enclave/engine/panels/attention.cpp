@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <vector>
 
 #include "enclave/engine/panels/attention_rows.h"
+#include "enclave/engine/panels/panel_shares.h"
 #include "enclave/engine/panels/panel_tile.h"
 
 namespace ephemeralml::engine::panels {
@@ -221,19 +224,32 @@ Done Attend(Threads& threads, Arena& arena, const AttentionShape& shape,
   const int64_t heads = shape.batch * shape.heads;
   if (heads == 0 || shape.queries == 0 || shape.keys == 0) return {};
   const int64_t work = shape.queries * shape.keys * (shape.head_columns + shape.value_columns + 16);
+  const int64_t most = std::min(heads, static_cast<int64_t>(threads.count()));
+  const int64_t parts = std::clamp<int64_t>(heads / (kWorthAThread / work + 1), 1, most);
+  std::vector<ItemQueue> queues(static_cast<size_t>(parts));
+  for (int64_t i = 0; i < parts; ++i) {
+    queues[static_cast<size_t>(i)].Set(heads * i / parts, heads * (i + 1) / parts);
+  }
   const bool fills_vectors = shape.keys % 16 == 0 && shape.value_columns % 16 == 0;
-  return threads.TryParallelFor(
-      static_cast<size_t>(heads), static_cast<size_t>(kWorthAThread / work + 1),
-      [&](size_t begin, size_t end) -> Done {
-        const size_t bytes = HeadWorker::ScratchFloats(shape) * sizeof(float);
-        TRY(ArenaBlock scratch,
-            fills_vectors ? arena.AllocateToOverwrite(bytes) : arena.Allocate(bytes));
-        HeadWorker worker(shape, operands, reinterpret_cast<float*>(scratch.bytes().data()));
-        for (auto i = static_cast<int64_t>(begin); i < static_cast<int64_t>(end); ++i) {
-          worker.Run(i / shape.heads, i % shape.heads);
-        }
-        return {};
-      });
+  const auto run_part = [&](size_t part) -> Done {
+    const size_t bytes = HeadWorker::ScratchFloats(shape) * sizeof(float);
+    TRY(ArenaBlock scratch,
+        fills_vectors ? arena.AllocateToOverwrite(bytes) : arena.Allocate(bytes));
+    HeadWorker worker(shape, operands, reinterpret_cast<float*>(scratch.bytes().data()));
+    const auto run = [&](int64_t head) { worker.Run(head / shape.heads, head % shape.heads); };
+    while (const std::optional<int64_t> head = queues[part].TakeFirst()) run(*head);
+    for (size_t i = 1; i < queues.size(); ++i) {
+      ItemQueue& other = queues[(part + i) % queues.size()];
+      while (const std::optional<int64_t> head = other.TakeLast()) run(*head);
+    }
+    return {};
+  };
+  return threads.TryParallelFor(queues.size(), 1, [&](size_t begin, size_t end) -> Done {
+    for (size_t part = begin; part < end; ++part) {
+      if (Done done = run_part(part); !done) return done;
+    }
+    return {};
+  });
 }
 
 }  // namespace ephemeralml::engine::panels

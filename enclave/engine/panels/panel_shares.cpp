@@ -12,8 +12,8 @@ constexpr int64_t kOpeningRows = 32;
 constexpr int64_t kWorthAThread = 128 * 1024;
 
 uint64_t Pack(uint64_t first, uint64_t end) { return first << 32 | end; }
-uint64_t FirstOf(uint64_t panels) { return panels >> 32; }
-uint64_t EndOf(uint64_t panels) { return panels & UINT32_MAX; }
+uint64_t FirstOf(uint64_t items) { return items >> 32; }
+uint64_t EndOf(uint64_t items) { return items & UINT32_MAX; }
 
 // One job, shared out. The units of work are the blocks of all panels, in their order.
 class Sharing {
@@ -68,7 +68,7 @@ class Sharing {
   struct Share {
     int64_t begin = 0;
     int64_t end = 0;
-    PanelQueue panels;
+    ItemQueue panels;
   };
 
   int64_t PanelsUntil(int64_t unit) const { return (unit + blocks_ - 1) / blocks_; }
@@ -93,27 +93,27 @@ class Sharing {
 
 }  // namespace
 
-void PanelQueue::Set(int64_t first, int64_t end) {
-  panels_.store(Pack(static_cast<uint64_t>(first), static_cast<uint64_t>(end)),
-                std::memory_order_relaxed);
+void ItemQueue::Set(int64_t first, int64_t end) {
+  items_.store(Pack(static_cast<uint64_t>(first), static_cast<uint64_t>(end)),
+               std::memory_order_relaxed);
 }
 
-std::optional<int64_t> PanelQueue::TakeFirst() {
-  uint64_t seen = panels_.load(std::memory_order_relaxed);
+std::optional<int64_t> ItemQueue::TakeFirst() {
+  uint64_t seen = items_.load(std::memory_order_relaxed);
   while (FirstOf(seen) < EndOf(seen)) {
-    if (panels_.compare_exchange_weak(seen, Pack(FirstOf(seen) + 1, EndOf(seen)),
-                                      std::memory_order_relaxed)) {
+    if (items_.compare_exchange_weak(seen, Pack(FirstOf(seen) + 1, EndOf(seen)),
+                                     std::memory_order_relaxed)) {
       return static_cast<int64_t>(FirstOf(seen));
     }
   }
   return std::nullopt;
 }
 
-std::optional<int64_t> PanelQueue::TakeLast() {
-  uint64_t seen = panels_.load(std::memory_order_relaxed);
+std::optional<int64_t> ItemQueue::TakeLast() {
+  uint64_t seen = items_.load(std::memory_order_relaxed);
   while (FirstOf(seen) < EndOf(seen)) {
-    if (panels_.compare_exchange_weak(seen, Pack(FirstOf(seen), EndOf(seen) - 1),
-                                      std::memory_order_relaxed)) {
+    if (items_.compare_exchange_weak(seen, Pack(FirstOf(seen), EndOf(seen) - 1),
+                                     std::memory_order_relaxed)) {
       return static_cast<int64_t>(EndOf(seen) - 1);
     }
   }

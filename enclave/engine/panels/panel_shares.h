@@ -14,19 +14,19 @@
 
 namespace ephemeralml::engine::panels {
 
-/// Panels that nobody has begun. Their thread takes them from the front, in the order in which they
-/// are sealed; others, when they are done with their own, from the back: processors that several
-/// tenants share are never equally fast for long. Threads: any, after Set.
-class PanelQueue {
+/// Items (panels, heads) that nobody has begun. Their thread takes them from the front, in the
+/// order in which they lie; others, when they are done with their own, from the back: processors
+/// that several tenants share are never equally fast for long. Threads: any, after Set.
+class ItemQueue {
  public:
-  /// Panels [first, end), each below 2^32.
+  /// Items [first, end), each below 2^32.
   void Set(int64_t first, int64_t end);
   std::optional<int64_t> TakeFirst();
   std::optional<int64_t> TakeLast();
 
  private:
-  // On a line of its own; the first panel in its upper half, the end in its lower one.
-  alignas(64) std::atomic<uint64_t> panels_ = 0;
+  // On a line of its own; the first item in its upper half, the end in its lower one.
+  alignas(64) std::atomic<uint64_t> items_ = 0;
 };
 
 /// Where each of `shares` shares ends, in units, if unit u stands for the block of rows

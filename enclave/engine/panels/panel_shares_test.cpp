@@ -12,8 +12,8 @@
 namespace ephemeralml::engine::panels {
 namespace {
 
-TEST(PanelQueue, GivesPanelsFromBothEndsUntilTheyMeet) {
-  PanelQueue queue;
+TEST(ItemQueue, GivesPanelsFromBothEndsUntilTheyMeet) {
+  ItemQueue queue;
   EXPECT_FALSE(queue.TakeFirst());
   EXPECT_FALSE(queue.TakeLast());
   queue.Set(3, 6);
@@ -24,10 +24,10 @@ TEST(PanelQueue, GivesPanelsFromBothEndsUntilTheyMeet) {
   EXPECT_FALSE(queue.TakeLast());
 }
 
-TEST(PanelQueue, GivesEachPanelOnce) {
+TEST(ItemQueue, GivesEachPanelOnce) {
   constexpr size_t kPanels = 100'000;
   constexpr size_t kTakers = 4;
-  PanelQueue queue;
+  ItemQueue queue;
   queue.Set(0, kPanels);
   std::vector<std::vector<int64_t>> taken(kTakers);
   std::vector<std::thread> takers;
