@@ -26,36 +26,32 @@ class PackedConv final : public Kernel {
     if (input.is_blocked ? input.blocks != BlocksOf(channels) : input.channels != channels) {
       return ShapeInvalid("Conv: the weight is for another number of channels");
     }
-    TRY(Window window, SlideOver(input, window_, {kernel[2], kernel[3]}));
-    const bool by_tiles = TakesTiles(input, window, channels, kernel[0]);
-    if (by_tiles) {
-      for (const size_t axis : {1, 2}) window.pad_end[axis] += window.output[axis] % 2;
-    }
+    TRY(const Window window, SlideOver(input, window_, {kernel[2], kernel[3]}));
     const Shape shape = {input.batch, BlocksOf(kernel[0]), window.output[1], window.output[2],
                          kBlockLanes};
     TRY(const float* residual, ReadResidual(context, 2, shape));
     TRY(Tensor * output, BlockedOutput(context, kernel[0], shape));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
-    TRY(PaddedInput padded, Pad(context, 0, input, window));
-    Done done;
-    if (by_tiles) {
-      done = panels::ConvolveByTiles(
+    if (TakesTiles(input, window, channels, kernel[0])) {
+      TRY(const TensorView x, context.Input(0));
+      return panels::ConvolveByTiles(
           context, weight,
-          {padded.values, input.batch, input.blocks, padded.height, padded.width, y.data(),
-           residual, shape[1], shape[2], shape[3], epilogue_, context.IsWeight(0)});
-    } else {
-      const std::vector<panels::Segment> sum = SumOf(padded, window, channels);
-      panels::Product product;
-      product.weight = &weight;
-      product.left = padded.values;
-      product.result = y.data();
-      product.residual = residual;
-      product.segments = sum;
-      product.epilogue = epilogue_;
-      Place(padded, window, shape, product);
-      done = panels::MultiplyPacked(context, {&product, 1});
+          {x.Values<float>().data(), input.batch, input.blocks, input.height, input.width,
+           window.pad_begin[1], window.pad_begin[2], y.data(), residual, shape[1], shape[2],
+           shape[3], epilogue_, context.IsWeight(0)});
     }
+    TRY(PaddedInput padded, Pad(context, 0, input, window));
+    const std::vector<panels::Segment> sum = SumOf(padded, window, channels);
+    panels::Product product;
+    product.weight = &weight;
+    product.left = padded.values;
+    product.result = y.data();
+    product.residual = residual;
+    product.segments = sum;
+    product.epilogue = epilogue_;
+    Place(padded, window, shape, product);
+    Done done = panels::MultiplyPacked(context, {&product, 1});
     // What was made of a weight is wiped at once, as weights are.
     if (!context.IsWeight(0)) padded.scratch.Discard();
     return done;

@@ -22,6 +22,10 @@ constexpr int64_t kReadBlocks = 2;
 // Tiles whose sums may wait for other channels': 4 KiB each, for each thread.
 constexpr int64_t kMostWaitingTiles = 2048;
 
+// Floats between two positions' values. Without them all sixteen would share one set of the first
+// cache while a transform writes them.
+constexpr int64_t kApart = 16;
+
 int64_t BlocksOf(int64_t channels) { return (channels + 15) / 16; }
 int64_t TilesOf(int64_t pixels) { return (pixels + kTileSide - 1) / kTileSide; }
 
@@ -73,7 +77,7 @@ class PanelConvolution {
     bias_ = weights_ + transformed;
     // Where a sum is whole after one piece it needn't wait beside others.
     sums_blocks_ = sizes_.pieces == 1 ? 1 : end - begin;
-    const int64_t block_inputs = kTilePositions * sizes_.piece_blocks * kBlockTiles * 16;
+    const int64_t block_inputs = kTilePositions * (sizes_.piece_blocks * kBlockTiles * 16 + kApart);
     TRY(ArenaBlock scratch,
         context.arena().AllocateToOverwrite(Bytes(block_inputs + sums_blocks_ * BlockSums())));
     inputs_ = Floats(scratch.bytes());
@@ -91,7 +95,7 @@ class PanelConvolution {
 
  private:
   static size_t Bytes(int64_t floats) { return static_cast<size_t>(floats) * sizeof(float); }
-  int64_t PositionFloats() const { return sizes_.piece_blocks * 16 * width_; }
+  int64_t PositionFloats() const { return sizes_.piece_blocks * 16 * width_ + kApart; }
   int64_t BlockSums() const { return kTilePositions * kBlockTiles * width_; }
   int64_t BlocksOfPiece(int64_t piece) const {
     return std::min(sizes_.piece_blocks, c_.blocks - piece * sizes_.piece_blocks);
@@ -139,12 +143,12 @@ class PanelConvolution {
     const int64_t image = block / sizes_.tile_blocks;
     const int64_t blocks = BlocksOfPiece(piece);
     const int64_t first = piece * sizes_.piece_blocks;
-    const int64_t line = c_.input_width * 16;
-    const int64_t plane = c_.input_height * line;
-    const int64_t position = blocks * tiles.count * 16;
+    const int64_t plane = c_.input_height * c_.input_width * 16;
+    const int64_t position = blocks * tiles.count * 16 + kApart;
     std::vector<Segment> segments;
     for (int64_t i = 0; i < blocks; ++i) {
-      TransformInput(c_.input + (image * c_.blocks + first + i) * plane, line, tiles,
+      const float* const input = c_.input + (image * c_.blocks + first + i) * plane;
+      TransformInput({input, c_.input_height, c_.input_width, c_.above, c_.before}, tiles,
                      inputs_ + i * tiles.count * 16, position);
       segments.push_back({i * tiles.count * 16, ChannelsOf(first + i)});
     }

@@ -12,11 +12,13 @@ namespace ephemeralml::engine::panels {
 /// What is convolved, at stride 1 and without dilation. Pictures are blocked: [image, block of 16
 /// channels, height, width, 16].
 struct WinogradConvolution {
-  const float* input = nullptr;  ///< with its padding, and large enough for whole tiles
+  const float* input = nullptr;  ///< without padding: around it all is zero
   int64_t images = 0;
   int64_t blocks = 0;  ///< of 16 channels, of the input
   int64_t input_height = 0;
   int64_t input_width = 0;
+  int64_t above = 0;   ///< lines of padding above the input
+  int64_t before = 0;  ///< pixels of padding before each of its lines
   float* result = nullptr;
   const float* residual = nullptr;  ///< laid out as the result, or null
   int64_t result_blocks = 0;

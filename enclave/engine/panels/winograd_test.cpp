@@ -29,13 +29,18 @@ struct Case {
   int64_t columns = 32;
   int64_t height = 8;
   int64_t width = 8;
+  int64_t above = 1;  // padding
+  int64_t below = 1;
+  int64_t before = 1;
+  int64_t after = 1;
   bool bias = true;
   bool residual = false;
   Epilogue epilogue = {};
   size_t threads = 2;
 };
 
-int64_t Even(int64_t pixels) { return (pixels + 1) / 2 * 2; }
+int64_t InputHeight(const Case& c) { return c.height + 2 - c.above - c.below; }
+int64_t InputWidth(const Case& c) { return c.width + 2 - c.before - c.after; }
 int64_t Groups(int64_t channels) { return (channels + 15) / 16; }
 
 // A blocked picture's element.
@@ -51,8 +56,13 @@ double Sum(const Case& c, const std::vector<float>& input, const std::vector<flo
   double sum = 0;
   for (int64_t channel = 0; channel < c.channels; ++channel) {
     for (int64_t tap = 0; tap < 9; ++tap) {
-      const size_t at = At(Groups(c.channels), Even(c.height) + 2, Even(c.width) + 2, image,
-                           channel, y + tap / 3, x + tap % 3);
+      const int64_t line = y + tap / 3 - c.above;
+      const int64_t pixel = x + tap % 3 - c.before;
+      const bool is_inside =
+          line >= 0 && line < InputHeight(c) && pixel >= 0 && pixel < InputWidth(c);
+      if (!is_inside) continue;
+      const size_t at =
+          At(Groups(c.channels), InputHeight(c), InputWidth(c), image, channel, line, pixel);
       sum += static_cast<double>(input[at]) *
              weight[static_cast<size_t>((column * c.channels + channel) * 9 + tap)];
     }
@@ -74,7 +84,7 @@ void ExpectConvolution(const Case& c) {
                                   << c.height << "x" << c.width << ", " << c.threads << " threads");
   const int64_t result_size = c.images * Groups(c.columns) * c.height * c.width * 16;
   const std::vector<float> input =
-      Random(c.images * Groups(c.channels) * (Even(c.height) + 2) * (Even(c.width) + 2) * 16, 1);
+      Random(c.images * Groups(c.channels) * InputHeight(c) * InputWidth(c) * 16, 1);
   const std::vector<float> weight = Random(c.columns * c.channels * 9, 2);
   const std::vector<float> bias = c.bias ? Random(c.columns, 3) : std::vector<float>();
   const std::vector<float> residual = Random(result_size, 4);
@@ -92,8 +102,8 @@ void ExpectConvolution(const Case& c) {
   std::vector<float> result(static_cast<size_t>(result_size), 777.0f);
   const Done done =
       ConvolveByTiles(context, weights::PackedWeight(model, packed, ledger),
-                      {input.data(), c.images, Groups(c.channels), Even(c.height) + 2,
-                       Even(c.width) + 2, result.data(), c.residual ? residual.data() : nullptr,
+                      {input.data(), c.images, Groups(c.channels), InputHeight(c), InputWidth(c),
+                       c.above, c.before, result.data(), c.residual ? residual.data() : nullptr,
                        Groups(c.columns), c.height, c.width, c.epilogue});
   ASSERT_TRUE(done.has_value()) << done.error().reason;
   for (int64_t image = 0; image < c.images; ++image) {
@@ -141,6 +151,21 @@ TEST_P(Winograd, EqualsPlainLoopsForAnySizeOfPicture) {
     for (const int64_t width : {1, 4, 9}) ExpectConvolution({.height = height, .width = width});
   }
   ExpectConvolution({.images = 3, .height = 11, .width = 13});
+}
+
+TEST_P(Winograd, EqualsPlainLoopsForAnyPadding) {
+  for (const int64_t above : {0, 1, 3}) {
+    for (const int64_t before : {0, 2}) {
+      for (const int64_t after : {0, 1}) {
+        ExpectConvolution({.height = 9,
+                           .width = 10,
+                           .above = above,
+                           .below = 2 - before,
+                           .before = before,
+                           .after = after});
+      }
+    }
+  }
 }
 
 TEST_P(Winograd, EqualsPlainLoopsForAnyNumberOfChannels) {

@@ -54,17 +54,39 @@ void Weights(const float* taps, int64_t channels, int64_t width, float* result, 
   }
 }
 
-void Input(const float* plane, int64_t line, const Tiles& tiles, float* result, int64_t position) {
+// The four pixels of a column of a tile, of which those outside the picture are zero.
+HWY_INLINE void LoadColumn(const TileInput& input, int64_t y, int64_t x, int64_t lane,
+                           Vec (&pixels)[4]) {
   const Lanes d;
+  const bool is_beside = x < 0 || x >= input.width;
+  for (int64_t i = 0; i < 4; ++i) {
+    const bool is_outside = is_beside || y + i < 0 || y + i >= input.height;
+    pixels[i] = is_outside ? hn::Zero(d)
+                           : hn::LoadU(d, input.plane + ((y + i) * input.width + x) * 16 + lane);
+  }
+}
+
+void Input(const TileInput& input, const Tiles& tiles, float* result, int64_t position) {
+  const Lanes d;
+  const int64_t line = input.width * 16;
   for (int64_t tile = 0; tile < tiles.count; ++tile) {
-    const float* corner = plane + kTileSide * (tiles.Line(tile) * line + tiles.Column(tile) * 16);
+    const int64_t top = kTileSide * tiles.Line(tile) - input.above;
+    const int64_t left = kTileSide * tiles.Column(tile) - input.before;
+    const bool is_inside =
+        top >= 0 && left >= 0 && top + 4 <= input.height && left + 4 <= input.width;
     for (int64_t lane = 0; lane < 16; lane += kLanes) {
       Vec columns[4][4];
       EPHEMERAL_UNROLL
       for (int64_t x = 0; x < 4; ++x) {
-        const float* from = corner + x * 16 + lane;
-        TransformPixels(hn::LoadU(d, from), hn::LoadU(d, from + line),
-                        hn::LoadU(d, from + 2 * line), hn::LoadU(d, from + 3 * line), columns[x]);
+        Vec pixels[4];
+        if (is_inside) {
+          const float* from = input.plane + top * line + (left + x) * 16 + lane;
+          EPHEMERAL_UNROLL
+          for (int64_t y = 0; y < 4; ++y) pixels[y] = hn::LoadU(d, from + y * line);
+        } else {
+          LoadColumn(input, top, left + x, lane, pixels);
+        }
+        TransformPixels(pixels[0], pixels[1], pixels[2], pixels[3], columns[x]);
       }
       EPHEMERAL_UNROLL
       for (int64_t y = 0; y < 4; ++y) {
@@ -155,9 +177,8 @@ void TransformWeights(const float* taps, int64_t channels, int64_t width, float*
   HWY_DYNAMIC_DISPATCH(Weights)(taps, channels, width, result, position);
 }
 
-void TransformInput(const float* plane, int64_t line, const Tiles& tiles, float* result,
-                    int64_t position) {
-  HWY_DYNAMIC_DISPATCH(Input)(plane, line, tiles, result, position);
+void TransformInput(const TileInput& input, const Tiles& tiles, float* result, int64_t position) {
+  HWY_DYNAMIC_DISPATCH(Input)(input, tiles, result, position);
 }
 
 void TransformSums(const float* sums, int64_t panel_width, const Tiles& tiles, const float* bias,

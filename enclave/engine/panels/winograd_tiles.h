@@ -29,10 +29,17 @@ struct Tiles {
 void TransformWeights(const float* taps, int64_t channels, int64_t width, float* result,
                       int64_t position);
 
-/// plane [lines, `line`], 16 channels a pixel -> result [kTilePositions, `position`], of which it
-/// writes the first [tiles, 16].
-void TransformInput(const float* plane, int64_t line, const Tiles& tiles, float* result,
-                    int64_t position);
+/// Sixteen channels of a picture, and where it lies in what the tiles cover: around it all is zero.
+struct TileInput {
+  const float* plane = nullptr;  ///< [height, width, 16]
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t above = 0;   ///< lines of the first tiles before the picture's first one
+  int64_t before = 0;  ///< pixels of these before its first one
+};
+
+/// The picture -> result [kTilePositions, `position`], of which it writes the first [tiles, 16].
+void TransformInput(const TileInput& input, const Tiles& tiles, float* result, int64_t position);
 
 /// Where the pixels of a picture's result lie.
 struct TileResult {
