@@ -71,6 +71,7 @@ class AdaptedContext final : public KernelContext {
     return lent_[index] ? lent_type_ : inner_.InputType(index);
   }
   bool IsWeight(size_t index) const override { return !lent_[index] && inner_.IsWeight(index); }
+  bool HoldsWeight(size_t index) const override { return inner_.IsWeight(index); }
   Result<TensorView> Input(size_t index) override {
     if (!lent_[index]) return inner_.Input(index);
     return TensorView{lent_type_, inner_.InputShape(index), std::as_const(*lent_[index]).bytes()};

@@ -78,10 +78,11 @@ TEST(Prepare, KnowsWhichPackedWeightComesNext) {
   builder.Weight(2, {2, 16}, std::vector<float>(32), wire::MATRIX_PANELS);
   builder.Weight(3, {16, 16}, std::vector<float>(256), wire::MATRIX_PANELS);
   builder.Weight(8, {2, 16}, std::vector<float>(32));
+  builder.Weight(9, {16, 16}, std::vector<float>(256), wire::MATRIX_PANELS);
   AddNode(builder.graph(), "Relu", {1}, {4});
   AddNode(builder.graph(), "MatMul", {4, 2}, {5})->set_domain("ephemeralml");
   AddNode(builder.graph(), "Add", {5, 8}, {6});
-  AddNode(builder.graph(), "MatMul", {6, 3}, {7})->set_domain("ephemeralml");
+  AddNode(builder.graph(), "MatMuls", {6, 3, 9}, {7, 10})->set_domain("ephemeralml");
   wire::OperatorSet& own = *builder.topology().add_operator_sets();
   own.set_domain("ephemeralml");
   own.set_version(1);

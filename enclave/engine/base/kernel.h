@@ -64,6 +64,9 @@ class KernelContext {
 
   /// True if the input is a sealed weight.
   virtual bool IsWeight(size_t index) const = 0;
+  /// True if its elements are a sealed weight's, though they may be lent as another type: what is
+  /// made of them is wiped at once.
+  virtual bool HoldsWeight(size_t index) const = 0;
 
   /// The input's elements. A weight is opened whole and wiped when Run returns.
   /// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.

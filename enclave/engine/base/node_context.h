@@ -59,6 +59,7 @@ class NodeContext final : public KernelContext {
   ElementType InputType(size_t index) const override;
   const Shape& InputShape(size_t index) const override;
   bool IsWeight(size_t index) const override;
+  bool HoldsWeight(size_t index) const override { return IsWeight(index); }
   Result<TensorView> Input(size_t index) override;
   Result<Tensor> InputValue(size_t index) override;
   Result<weights::PanelStream> Panels(size_t index) override;

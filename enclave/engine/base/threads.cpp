@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -81,9 +82,17 @@ struct Threads::State {
   std::atomic<uint32_t> generation = 0;
   std::atomic<uint32_t> running = 0;  // helpers that haven't finished the region
 
-  void RunPart(size_t part) const {
+  std::atomic<bool> has_thrown = false;
+  std::exception_ptr thrown;  // the first one's; read when nobody runs any more
+
+  // Memory may run out on any thread: the caller hears of it, when all are done.
+  void RunPart(size_t part) {
     inside_region = true;
-    (*body)(items * part / parts, items * (part + 1) / parts);
+    try {
+      (*body)(items * part / parts, items * (part + 1) / parts);
+    } catch (...) {
+      if (!has_thrown.exchange(true)) thrown = std::current_exception();
+    }
     inside_region = false;
   }
 
@@ -151,6 +160,9 @@ void Threads::ParallelFor(size_t items, size_t grain,
   for (uint32_t left = state_->running.load(std::memory_order_acquire); left != 0;) {
     left = AwaitChange(state_->running, left);
   }
+  if (!state_->has_thrown) return;
+  state_->has_thrown = false;
+  std::rethrow_exception(std::exchange(state_->thrown, nullptr));
 }
 
 Done Threads::TryParallelFor(size_t items, size_t grain,

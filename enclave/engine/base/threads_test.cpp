@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <new>
 #include <set>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -50,6 +52,26 @@ TEST(Threads, UseNoProcessorWhenIdle) {
   const auto used_ns =
       (after.tv_sec - before.tv_sec) * 1'000'000'000 + (after.tv_nsec - before.tv_nsec);
   EXPECT_LT(used_ns, 20'000'000);
+}
+
+// Memory may run out anywhere. Who waits for a region must not go before its helpers are done.
+TEST(Threads, ThrowOnTheCallerWhatAnyPartThrows) {
+  Threads threads(4);
+  for (size_t part = 0; part < 4; ++part) {
+    std::atomic<int> done = 0;
+    const auto body = [&](size_t begin, size_t) {
+      if (begin == part) throw std::bad_alloc();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      ++done;
+    };
+    EXPECT_THROW(threads.ParallelFor(4, 1, body), std::bad_alloc);
+    EXPECT_EQ(done, 3);
+    threads.ParallelFor(4, 1, [&](size_t, size_t) { ++done; });
+    EXPECT_EQ(done, 7);
+  }
+  EXPECT_THROW((void)threads.TryParallelFor(
+                   4, 1, [](size_t, size_t) -> Done { throw std::length_error("all"); }),
+               std::length_error);
 }
 
 TEST(Threads, ReportTheErrorOfTheFirstPart) {

@@ -19,9 +19,12 @@ void Interleave(const float* from, int64_t plane, int64_t lanes, int64_t pixel, 
     }
     return;
   }
-  for (int64_t lane = 0; lane < pixel; ++lane) {
+  for (int64_t lane = 0; lane < lanes; ++lane) {
     const float* const channel = from + lane * plane;
-    for (int64_t x = 0; x < width; ++x) to[x * pixel + lane] = lane < lanes ? channel[x] : 0;
+    for (int64_t x = 0; x < width; ++x) to[x * pixel + lane] = channel[x];
+  }
+  for (int64_t lane = lanes; lane < pixel; ++lane) {
+    for (int64_t x = 0; x < width; ++x) to[x * pixel + lane] = 0;
   }
 }
 
@@ -67,13 +70,18 @@ Result<PaddedInput> Pad(KernelContext& context, size_t index, const BlockedInput
   PaddedInput padded;
   TRY(const TensorView x, context.Input(index));
   const float* from = x.Values<float>().data();
-  // Windows in ceil mode may reach past the padding; ours never need more than this.
   const int64_t above = window.pad_begin[1];
   const int64_t before = window.pad_begin[2];
   padded.height = input.height + above + window.pad_end[1];
   padded.width = input.width + before + window.pad_end[2];
   padded.blocks = input.is_blocked ? input.blocks : BlocksOf(input.channels);
   padded.pixel = input.is_blocked ? kBlockLanes : std::min(input.channels, kBlockLanes);
+  for (const size_t axis : {1, 2}) {
+    const int64_t reach = (window.output[axis] - 1) * window.stride[axis] + window.Reach(axis);
+    if (reach > (axis == 1 ? padded.height : padded.width)) {
+      return ShapeInvalid("a convolution's window reaches past the padding");
+    }
+  }
   padded.values = from;
   const bool is_padded = padded.height != input.height || padded.width != input.width;
   if (input.is_blocked && !is_padded) return padded;

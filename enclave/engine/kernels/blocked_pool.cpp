@@ -55,7 +55,7 @@ class BlockedPool final : public Kernel {
     if (y.empty()) return {};
     const float* from = x.Values<float>().data();
     const int64_t rows = w.output[1];
-    const int64_t work = w.output[2] * kBlockLanes * w.kernel[1] * w.kernel[2];
+    const int64_t work = w.output[2] * kBlockLanes * w.MostTaps();
     context.threads().ParallelFor(
         static_cast<size_t>(input.batch * input.blocks * rows),
         static_cast<size_t>(64 * 1024 / work + 1), [&](size_t begin, size_t end) {
@@ -90,8 +90,9 @@ class BlockedPool final : public Kernel {
         ++pixels.pixels;
       }
       const int64_t left = column * w.stride[2] + w.TapAt(2, columns.begin);
-      pixels.left = plane + (top * w.input[2] + left) * kBlockLanes;
       pixels.columns = columns.end - columns.begin;
+      const bool is_empty = pixels.rows == 0 || pixels.columns == 0;
+      pixels.left = is_empty ? plane : plane + (top * w.input[2] + left) * kBlockLanes;
       pixels.result = y + column * kBlockLanes;
       if (is_maximum_) {
         panels::MaximumOfTaps(pixels);
@@ -134,7 +135,7 @@ class BlockedGlobalAveragePool final : public Kernel {
 
 MadeKernel MakePool(const NodeSpec& node, bool is_maximum) {
   TRY_OK(CheckArity(node, {}));
-  TRY(WindowAttributes window, WindowAttributes::Read(node.attributes));
+  TRY(WindowAttributes window, WindowAttributes::ReadPool(node.attributes));
   TRY(const int64_t include_pad, node.attributes.Int("count_include_pad", 0));
   window.cuts_window = true;
   if (window.kernel_shape.size() != 2) return AttributeInvalid("a pool's window hasn't two axes");

@@ -130,6 +130,17 @@ TEST(BlockedPool, EqualsThePlainOne) {
   ExpectPool("GlobalAveragePool", [](OpTester&) {});
 }
 
+// How much work they are mustn't overflow: 16 lanes of 2^60 taps are 2^64.
+TEST(BlockedPool, TakesHugeWindows) {
+  const std::vector<float> x(16, 3);
+  OpTester("MaxPool", 1, "ephemeralml")
+      .Ints("kernel_shape", {int64_t{1} << 30, int64_t{1} << 30})
+      .Attr("auto_pad", "SAME_UPPER")
+      .Input<float>({1, 1, 1, 1, 16}, x)
+      .ExpectOutput<float>({1, 1, 1, 1, 16}, x)
+      .Run();
+}
+
 TEST(BlockedPool, Refuses) {
   OpTester("MaxPool", 1, "ephemeralml")
       .Ints("kernel_shape", {2, 2})

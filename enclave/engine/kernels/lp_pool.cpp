@@ -127,7 +127,7 @@ Result<double> ReadP(const NodeSpec& node) {
 
 MadeKernel MakeLpPool(const NodeSpec& node) {
   TRY_OK(CheckArity(node, {}));
-  TRY(WindowAttributes attributes, WindowAttributes::Read(node.attributes));
+  TRY(WindowAttributes attributes, WindowAttributes::ReadPool(node.attributes));
   TRY(const double p, ReadP(node));
   if (attributes.kernel_shape.empty()) {
     return AttributeInvalid("LpPool: attribute 'kernel_shape' is missing");

@@ -39,7 +39,7 @@ class PackedConv final : public Kernel {
           context, weight,
           {x.Values<float>().data(), input.batch, input.blocks, input.height, input.width,
            window.pad_begin[1], window.pad_begin[2], y.data(), residual, shape[1], shape[2],
-           shape[3], epilogue_, context.IsWeight(0)});
+           shape[3], epilogue_, context.HoldsWeight(0)});
     }
     TRY(PaddedInput padded, Pad(context, 0, input, window));
     const std::vector<panels::Segment> sum = SumOf(padded, window, channels);
@@ -53,7 +53,7 @@ class PackedConv final : public Kernel {
     Place(padded, window, shape, product);
     Done done = panels::MultiplyPacked(context, {&product, 1});
     // What was made of a weight is wiped at once, as weights are.
-    if (!context.IsWeight(0)) padded.scratch.Discard();
+    if (!context.HoldsWeight(0)) padded.scratch.Discard();
     return done;
   }
 

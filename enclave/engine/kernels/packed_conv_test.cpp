@@ -92,6 +92,22 @@ void ExpectConv(const Case& c) {
   }
 }
 
+// Pools' windows may reach past the padding; a convolution's would read past its input.
+TEST(PackedConv, HasNoCeilMode) {
+  for (const bool is_blocked : {true, false}) {
+    OpTester test("Conv", 1, "ephemeralml");
+    test.Ints("kernel_shape", {3, 3}).Ints("strides", {3, 3}).Attr("ceil_mode", 1);
+    if (is_blocked) {
+      test.Input<float>({1, 1, 5, 5, 16}, std::vector<float>(400, 1));
+    } else {
+      test.Input<float>({1, 16, 5, 5}, std::vector<float>(400, 1));
+    }
+    test.PackedWeight({16, 16, 3, 3}, std::vector<float>(2304, 2), {},
+                      weights::PanelLayout::kConvPanels);
+    test.ExpectOutput<float>({1, 1, 1, 1, 16}, std::vector<float>(16, 288)).Run();
+  }
+}
+
 TEST(PackedConv, EqualsConvOfOneTap) {
   for (const int64_t channels : {1, 3, 16, 24, 100}) {
     for (const int64_t out : {1, 16, 40, 64, 130}) {

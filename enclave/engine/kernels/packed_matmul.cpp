@@ -119,7 +119,7 @@ class PackedMatMul final : public Kernel {
     }
     Done done = panels::MultiplyPacked(context, products);
     // What was made of a weight is wiped at once, as weights are.
-    if (!context.IsWeight(0)) left.made.Discard();
+    if (!context.HoldsWeight(0)) left.made.Discard();
     return done;
   }
 

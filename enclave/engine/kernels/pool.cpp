@@ -100,7 +100,7 @@ template <class Fold>
 void Slide(Threads& threads, const PoolShape& shape, const float* x, float* y) {
   const Window& w = shape.window;
   const int64_t lines = w.output[0] * w.output[1];
-  const int64_t work = w.output[2] * Volume(w.kernel);
+  const int64_t work = w.output[2] * w.MostTaps();
   threads.ParallelFor(
       static_cast<size_t>(shape.planes * lines), static_cast<size_t>(32 * 1024 / work + 1),
       [&](size_t begin, size_t end) {
@@ -226,7 +226,7 @@ class MaxPool final : public Kernel {
 
 Result<PoolAttributes> ReadAttributes(const NodeSpec& node) {
   PoolAttributes read;
-  TRY(read.window, WindowAttributes::Read(node.attributes));
+  TRY(read.window, WindowAttributes::ReadPool(node.attributes));
   read.window.cuts_window = true;
   TRY(const int64_t include_pad, node.attributes.Int("count_include_pad", 0));
   TRY(const int64_t storage_order, node.attributes.Int("storage_order", 0));

@@ -80,10 +80,23 @@ Result<WindowAttributes> WindowAttributes::Read(const Attributes& attributes) {
   TRY(read.dilations, ReadNumbers(attributes, "dilations", 1));
   TRY(read.pads, ReadNumbers(attributes, "pads", 0));
   TRY(read.auto_pad, ReadAutoPad(attributes));
-  TRY(const int64_t ceil_mode, attributes.Int("ceil_mode", 0));
-  read.ceil_mode = ceil_mode != 0;
   if (read.auto_pad != AutoPad::kNotSet) read.pads.clear();
   return read;
+}
+
+Result<WindowAttributes> WindowAttributes::ReadPool(const Attributes& attributes) {
+  TRY(WindowAttributes read, Read(attributes));
+  TRY(const int64_t ceil_mode, attributes.Int("ceil_mode", 0));
+  read.ceil_mode = ceil_mode != 0;
+  return read;
+}
+
+int64_t Window::MostTaps() const {
+  int64_t taps = 1;
+  for (size_t axis = 0; axis < kSpatialAxes; ++axis) {
+    taps *= std::max<int64_t>(std::min(kernel[axis], input[axis]), 1);
+  }
+  return taps;
 }
 
 bool Window::IsPointwise() const {

@@ -33,6 +33,9 @@ struct WindowAttributes {
   /// Pads beside auto_pad say nothing. Errors: kMalformed `attribute_invalid` (another type,
   /// numbers that are negative or huge).
   static Result<WindowAttributes> Read(const Attributes& attributes);
+  /// With `ceil_mode`, which pools alone have: no window of a convolution reaches past its padding.
+  /// Errors: as Read.
+  static Result<WindowAttributes> ReadPool(const Attributes& attributes);
 };
 
 /// Window and input on all three axes. `output` is what a convolution or pool makes of them.
@@ -48,6 +51,9 @@ struct Window {
 
   /// From the first element that the kernel covers to the last.
   int64_t Reach(size_t axis) const { return (kernel[axis] - 1) * dilation[axis] + 1; }
+  /// At least as many as the taps that lie on the input for any output; bounded by the input's
+  /// size.
+  int64_t MostTaps() const;
   /// True if each output element needs the input element of the same place, and no other.
   bool IsPointwise() const;
   /// Outputs [begin, end) of an axis for which tap `tap` of the kernel lies on the input.

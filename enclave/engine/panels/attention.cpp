@@ -223,6 +223,10 @@ Done Attend(Threads& threads, Arena& arena, const AttentionShape& shape,
             const AttentionOperands& operands) {
   const int64_t heads = shape.batch * shape.heads;
   if (heads == 0 || shape.queries == 0 || shape.keys == 0) return {};
+  if (heads > UINT32_MAX) {
+    return Error{Code::kOverLimit, "size_overflow",
+                 "attention over more heads than can be counted"};
+  }
   const int64_t work = shape.queries * shape.keys * (shape.head_columns + shape.value_columns + 16);
   const int64_t most = std::min(heads, static_cast<int64_t>(threads.count()));
   const int64_t parts = std::clamp<int64_t>(heads / (kWorthAThread / work + 1), 1, most);
