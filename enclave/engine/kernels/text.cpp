@@ -279,6 +279,9 @@ Result<TfIdfAttributes> ReadTfIdf(const NodeSpec& node) {
   TRY(a.weights, node.attributes.Floats("weights", {}));
   TRY(a.texts, node.attributes.Strings("pool_strings", {}));
   TRY(a.numbers, node.attributes.Ints("pool_int64s", {}));
+  if (!a.texts.empty() && !a.numbers.empty()) {
+    return AttributeInvalid("TfIdfVectorizer: two pools");
+  }
   const auto pool = static_cast<int64_t>(std::max(a.texts.size(), a.numbers.size()));
   const auto is_column = [](int64_t index) { return index >= 0 && index < int64_t{1} << 30; };
   const auto is_place = [&](int64_t at) { return at >= 0 && at <= pool; };
