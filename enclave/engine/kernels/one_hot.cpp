@@ -24,6 +24,7 @@ class OneHot final : public Kernel {
       return InputInvalid("OneHot: the depth isn't one number that can be a size");
     }
     const auto depth = static_cast<int64_t>(depths[0]);
+    const auto bound = static_cast<double>(depth);  // depths may have fractions
     TRY(const size_t axis, NormalizeAxis(axis_, indices.shape.size() + 1));
     Shape shape = indices.shape;
     shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(axis), depth);
@@ -34,7 +35,7 @@ class OneHot final : public Kernel {
       T* target = Raw<T>(*output);
       std::fill_n(target, output->byte_count() / sizeof(T), Raw<T>(values)[0]);
       for (size_t i = 0; i < numbers.size() && depth > 0; ++i) {
-        if (!(numbers[i] >= -depths[0] && numbers[i] < depths[0])) continue;
+        if (!(numbers[i] >= -bound && numbers[i] < bound)) continue;
         auto index = static_cast<int64_t>(numbers[i]);
         if (index < 0) index += depth;
         const size_t place = i / inner * static_cast<size_t>(depth) + static_cast<size_t>(index);

@@ -87,6 +87,15 @@ TEST(OneHot, LeavesIndicesOutsideWithout) {
   test.ExpectOutput<float>({3, 2}, {0, 9, 0, 9, 0, 0}).Run();
 }
 
+TEST(OneHot, CutsAFractionOffTheDepth) {
+  OpTester("OneHot")
+      .Input<float>({3}, {2.25f, 1, -2.25f})
+      .Input<float>({1}, {2.5f})
+      .Input<float>({2}, {0, 1})
+      .ExpectOutput<float>({3, 2}, {0, 0, 0, 1, 0, 0})
+      .Run();
+}
+
 TEST(OneHot, RefusesADepthThatIsNoSize) {
   for (const float depth : {-1.0f, 1e30f, NAN}) {
     OpTester test("OneHot");
