@@ -30,7 +30,8 @@ class HalfPrecision : public testing::TestWithParam<bool> {
 
   const Network network_;
   const testing_support::TemporaryFolder folder_;
-  const System system_{};
+  // One thread: two that take panels from each other may open a chunk twice.
+  const System system_{{.enclave_arguments = {"--threads", "1"}}};
 };
 
 TEST_P(HalfPrecision, AnswersAreAsNearAsTheTypeAllows) {

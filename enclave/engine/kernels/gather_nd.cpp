@@ -9,35 +9,47 @@
 namespace ephemeralml::engine::kernels {
 namespace {
 
+// The shape of all slices together. The last axis of the indices' shape holds a tuple; its first
+// `batch` axes are the data's.
+Result<Shape> ShapeOfSlices(KernelContext& context, size_t batch) {
+  const Shape& data = context.InputShape(0);
+  const Shape& indices = context.InputShape(1);
+  if (indices.empty() || data.empty() || indices.back() > static_cast<int64_t>(data.size()) ||
+      batch >= indices.size() || batch + static_cast<size_t>(indices.back()) > data.size()) {
+    return ShapeInvalid("indices name more axes than the data has");
+  }
+  const auto batch_axes = static_cast<std::ptrdiff_t>(batch);
+  if (!std::equal(indices.begin(), indices.begin() + batch_axes, data.begin())) {
+    return ShapeInvalid("indices and data differ in their batch axes");
+  }
+  Shape shape(indices.begin(), indices.end() - 1);
+  shape.insert(shape.end(), data.begin() + batch_axes + indices.back(), data.end());
+  return shape;
+}
+
 // Slices of the data, each where one tuple says.
 struct Slices {
   std::vector<size_t> places;
-  size_t run = 1;  // elements of each
+  size_t run = 0;  // elements of each
 };
 
-// The last axis of the indices' shape holds a tuple; its first `batch` axes are the data's.
+// After `ShapeOfSlices`. Tuples may take no memory and be without number: a tensor of the slices'
+// shape must exist before they are listed, and slices without elements are not.
 Result<Slices> FindSlices(KernelContext& context, size_t batch) {
   const Shape& data = context.InputShape(0);
-  TRY(const std::vector<int64_t> indices, ReadIndexTensor(context, 1));
   const Shape& shape = context.InputShape(1);
-  if (shape.empty() || data.empty() || shape.back() > static_cast<int64_t>(data.size()) ||
-      batch >= shape.size() || batch + static_cast<size_t>(shape.back()) > data.size()) {
-    return ShapeInvalid("indices name more axes than the data has");
-  }
   const auto tuple = static_cast<size_t>(shape.back());
-  TRY(const size_t batches, CountBetween(shape, 0, batch));
-  if (!std::equal(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(batch),
-                  data.begin())) {
-    return ShapeInvalid("indices and data differ in their batch axes");
-  }
   Slices slices;
   TRY(slices.run, CountBetween(data, batch + tuple, data.size()));
   TRY(const size_t tuples, CountBetween(shape, 0, shape.size() - 1));
+  if (slices.run == 0 || tuples == 0) return slices;
+  TRY(const std::vector<int64_t> indices, ReadIndexTensor(context, 1));
+  TRY(const size_t batches, CountBetween(shape, 0, batch));
   const std::vector<int64_t> strides = Strides(data);
   TRY(const size_t batch_elements, CountBetween(data, batch, data.size()));
   slices.places.reserve(tuples);
   for (size_t i = 0; i < tuples; ++i) {
-    size_t place = batches == 0 ? 0 : i / (tuples / batches) * batch_elements;
+    size_t place = i / (tuples / batches) * batch_elements;
     for (size_t k = 0; k < tuple; ++k) {
       TRY(const size_t along, CheckedIndex(indices[i * tuple + k], data[batch + k]));
       place += along * static_cast<size_t>(strides[batch + k]);
@@ -47,13 +59,6 @@ Result<Slices> FindSlices(KernelContext& context, size_t batch) {
   return slices;
 }
 
-Shape SlicesShape(const Shape& data, const Shape& indices, size_t batch) {
-  Shape shape(indices.begin(), indices.end() - 1);
-  shape.insert(shape.end(), data.begin() + static_cast<std::ptrdiff_t>(batch) + indices.back(),
-               data.end());
-  return shape;
-}
-
 /// Types: all of fixed width. Source: ONNX operator GatherND, versions 11 to 13.
 class GatherNd final : public Kernel {
  public:
@@ -61,11 +66,12 @@ class GatherNd final : public Kernel {
 
   Done Run(KernelContext& context) const override {
     TRY(const TensorView data, RequiredInput(context, 0));
+    TRY_OK(RequireInput(context, 1));
+    TRY(const Shape shape, ShapeOfSlices(context, batch_));
+    TRY(Tensor * output, context.Output(0, data.type, shape));
     TRY(const Slices slices, FindSlices(context, batch_));
-    const Shape shape = SlicesShape(data.shape, context.InputShape(1), batch_);
     return WithWidth(data.type, [&]<class T>(std::type_identity<T>) -> Done {
-      TRY(Tensor * output, context.Output(0, data.type, shape));
-      if (output->byte_count() == 0) return {};
+      if (slices.places.empty()) return {};
       T* target = Raw<T>(*output);
       for (const size_t place : slices.places) {
         target = std::copy_n(Raw<T>(data) + place, slices.run, target);
@@ -86,10 +92,12 @@ class ScatterNd final : public Kernel {
   Done Run(KernelContext& context) const override {
     TRY_OK(RequireInput(context, 0));
     TRY(const TensorView updates, RequiredInput(context, 2));
-    TRY(const Slices slices, FindSlices(context, 0));
-    if (updates.shape != SlicesShape(context.InputShape(0), context.InputShape(1), 0)) {
+    TRY_OK(RequireInput(context, 1));
+    TRY(const Shape shape, ShapeOfSlices(context, 0));
+    if (updates.shape != shape) {
       return ShapeInvalid("updates have another shape than the slices that indices name");
     }
+    TRY(const Slices slices, FindSlices(context, 0));
     return Scatter(context, updates, slices.places, slices.run, reduction_);
   }
 

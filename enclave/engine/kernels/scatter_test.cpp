@@ -49,6 +49,18 @@ TEST(GatherNd, TakesNothingWhereThereIsNothing) {
   none.Input<float>({2}, {1, 2}).Input<int64_t>({0, 1}, {}).ExpectOutput<float>({0}, {}).Run();
 }
 
+// Tuples of no indices take no memory: as many as anybody likes may stand in a message.
+constexpr int64_t kCountless = int64_t{1} << 40;
+
+TEST(GatherNd, ListsNoCountlessSlices) {
+  OpTester empty("GatherND");
+  empty.Input<float>({0}, {}).Input<int64_t>({kCountless, 0}, {});
+  empty.ExpectOutput<float>({kCountless, 0}, {}).Run();
+  OpTester whole("GatherND");
+  whole.Input<float>({2}, {1, 2}).Input<int64_t>({3, 0}, {});
+  whole.ExpectOutput<float>({3, 2}, {1, 2, 1, 2, 1, 2}).Run();
+}
+
 TEST(GatherNd, RefusesTuplesThatNameTooMuch) {
   OpTester longer("GatherND");
   longer.Input<float>({2}, {1, 2}).Input<int64_t>({1, 2}, {0, 0}).ExpectError("shape_invalid");
@@ -82,6 +94,15 @@ TEST(ScatterNd, WritesSlicesInTheirOrder) {
   OpTester test("ScatterND");
   test.Input<float>({2, 2}, {1, 2, 3, 4}).Input<int64_t>({2, 1}, {1, 1});
   test.Input<float>({2, 2}, {5, 6, 7, 8}).ExpectOutput<float>({2, 2}, {1, 2, 7, 8}).Run();
+}
+
+TEST(ScatterNd, ListsNoCountlessSlices) {
+  OpTester empty("ScatterND");
+  empty.Input<float>({0}, {}).Input<int64_t>({kCountless, 0}, {});
+  empty.Input<float>({kCountless, 0}, {}).ExpectOutput<float>({0}, {}).Run();
+  OpTester without_updates("ScatterND");
+  without_updates.Input<float>({1}, {1}).Input<int64_t>({kCountless, 0}, {});
+  without_updates.Input<float>({1}, {2}).ExpectError("shape_invalid");
 }
 
 TEST(ScatterNd, RefusesIndicesOutside) {
