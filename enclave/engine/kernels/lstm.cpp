@@ -51,10 +51,12 @@ Result<Slab> OpenDirection(KernelContext& context, size_t input, int64_t directi
   Slab slab;
   if (context.IsWeight(input)) {
     TRY(const weights::PanelStream panels, context.Panels(input));
-    TRY(weights::OpenPanel open, panels.OpenRows(direction, direction + 1));
-    slab.values = open.Values<float>();
-    slab.open.emplace(std::move(open));
-    return slab;
+    if (panels.weight().layout == weights::PanelLayout::kRows) {
+      TRY(weights::OpenPanel open, panels.OpenRows(direction, direction + 1));
+      slab.values = open.Values<float>();
+      slab.open.emplace(std::move(open));
+      return slab;
+    }
   }
   TRY(const TensorView view, context.Input(input));
   TRY(const size_t elements, CountBetween(view.shape, 1, view.shape.size()));

@@ -15,20 +15,23 @@ using testing::RandomValues;
 using testing::Value;
 
 enum Optional : unsigned { kNone = 0, kBias = 1, kLengths = 2, kStates = 4, kPeepholes = 8 };
+enum class Cut { kRows, kColumns };
 
 std::vector<float> Small(const Shape& shape, uint64_t seed) {
   return PatternValues(*ElementCount(shape), seed, 32);
 }
 
 // Three steps of two sequences of two inputs, two hidden elements.
-OpTester Lstm(int64_t directions, unsigned optional) {
+OpTester Lstm(int64_t directions, unsigned optional, Cut bias = Cut::kRows) {
   const int64_t d = directions;
   OpTester test("LSTM", 14);
   test.Attr("hidden_size", 2).Input<float>({3, 2, 2}, Small({3, 2, 2}, 1));
   test.Weight<float>({d, 8, 2}, Small({d, 8, 2}, 2), 1);
   test.Weight<float>({d, 8, 2}, Small({d, 8, 2}, 3), 1);
   if ((optional & kBias) != 0) {
-    test.Weight<float>({d, 16}, Small({d, 16}, 4), 1);
+    const std::vector<float> values = Small({d, 16}, 4);
+    if (bias == Cut::kRows) test.Weight<float>({d, 16}, values, 1);
+    if (bias == Cut::kColumns) test.ColumnWeight<float>({d, 16}, values, 3);
   } else {
     test.NoInput();
   }
@@ -57,37 +60,39 @@ TEST(Lstm, StartsFromZeroWithoutStates) {
 }
 
 TEST(Lstm, RunsBothDirectionsWithEveryInput) {
-  Lstm(2, kBias | kLengths | kStates | kPeepholes)
-      .Attr("direction", "bidirectional")
-      .ExpectOutput<float>({3, 2, 2, 2}, {-0.1031961f,
-                                          0.03450092f,
-                                          -0.01967806f,
-                                          -0.06693692f,
-                                          0.1850905f,
-                                          -0.01308473f,
-                                          0.1437376f,
-                                          -0.06326099f,
-                                          -0.135433f,
-                                          0.07278581f,
-                                          -0.0505185f,
-                                          -0.02987985f,
-                                          0.1541809f,
-                                          -0.01302676f,
-                                          0.1650983f,
-                                          -0.01546962f,
-                                          -0.1556872f,
-                                          0.104916f,
-                                          0,
-                                          0,
-                                          0.07403786f,
-                                          0.01193396f,
-                                          0,
-                                          0})
-      .ExpectOutput<float>({2, 2, 2}, {-0.1556872f, 0.104916f, -0.0505185f, -0.02987985f,
-                                       0.1850905f, -0.01308473f, 0.1437376f, -0.06326099f})
-      .ExpectOutput<float>({2, 2, 2}, {-0.437371f, 0.220883f, -0.1449549f, -0.0612691f, 0.3272279f,
-                                       -0.02047002f, 0.2667618f, -0.08955353f})
-      .Run();
+  for (const Cut bias : {Cut::kRows, Cut::kColumns}) {
+    Lstm(2, kBias | kLengths | kStates | kPeepholes, bias)
+        .Attr("direction", "bidirectional")
+        .ExpectOutput<float>({3, 2, 2, 2}, {-0.1031961f,
+                                            0.03450092f,
+                                            -0.01967806f,
+                                            -0.06693692f,
+                                            0.1850905f,
+                                            -0.01308473f,
+                                            0.1437376f,
+                                            -0.06326099f,
+                                            -0.135433f,
+                                            0.07278581f,
+                                            -0.0505185f,
+                                            -0.02987985f,
+                                            0.1541809f,
+                                            -0.01302676f,
+                                            0.1650983f,
+                                            -0.01546962f,
+                                            -0.1556872f,
+                                            0.104916f,
+                                            0,
+                                            0,
+                                            0.07403786f,
+                                            0.01193396f,
+                                            0,
+                                            0})
+        .ExpectOutput<float>({2, 2, 2}, {-0.1556872f, 0.104916f, -0.0505185f, -0.02987985f,
+                                         0.1850905f, -0.01308473f, 0.1437376f, -0.06326099f})
+        .ExpectOutput<float>({2, 2, 2}, {-0.437371f, 0.220883f, -0.1449549f, -0.0612691f,
+                                         0.3272279f, -0.02047002f, 0.2667618f, -0.08955353f})
+        .Run();
+  }
 }
 
 TEST(Lstm, RunsBackwardsFromEachSequencesEnd) {
