@@ -14,13 +14,15 @@ namespace {
 // More elements than any machine holds, few enough that products with element widths and sums of
 // strides stay far from 64 bits' end.
 constexpr int64_t kMostElements = int64_t{1} << 42;
+// What an empty tensor's other dimensions may come to: loops over them take no memory that would
+// bound them, and its strides must be countable, too.
+constexpr int64_t kMostOfEmpty = int64_t{1} << 30;
 // Below this many bytes waking another thread to wipe costs more than it brings.
 constexpr size_t kWorthAThread = 32 * 1024;
 
 }  // namespace
 
 Result<size_t> ElementCount(const Shape& shape) {
-  // A zero counts as one for the limit: the strides of an empty tensor must be countable too.
   int64_t without_zeros = 1;
   bool empty = false;
   for (const int64_t dim : shape) {
@@ -33,7 +35,12 @@ Result<size_t> ElementCount(const Shape& shape) {
       return Error{Code::kOverLimit, "size_overflow", "a tensor has more elements than we count"};
     }
   }
-  return empty ? size_t{0} : static_cast<size_t>(without_zeros);
+  if (!empty) return static_cast<size_t>(without_zeros);
+  if (without_zeros > kMostOfEmpty) {
+    return Error{Code::kOverLimit, "size_overflow",
+                 "an empty tensor's other dimensions are larger than we count"};
+  }
+  return size_t{0};
 }
 
 Result<size_t> ByteCount(ElementType type, const Shape& shape) {

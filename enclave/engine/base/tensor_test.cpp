@@ -19,6 +19,9 @@ TEST(ElementCount, RefusesImpossibleShapes) {
   EXPECT_EQ(ElementCount({INT64_MAX, INT64_MAX}).error().reason, "size_overflow");
   EXPECT_EQ(ElementCount({int64_t{1} << 32, int64_t{1} << 31}).error().reason, "size_overflow");
   EXPECT_EQ(ElementCount({0, INT64_MAX, INT64_MAX}).error().reason, "size_overflow");
+  EXPECT_TRUE(ElementCount({int64_t{1} << 30, 0}).has_value());
+  EXPECT_EQ(ElementCount({int64_t{1} << 16, 0, (int64_t{1} << 14) + 1}).error().reason,
+            "size_overflow");
 }
 
 TEST(ByteCount, RefusesTypesWithoutAWidth) {

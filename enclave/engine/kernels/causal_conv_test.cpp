@@ -99,9 +99,9 @@ TEST(CausalConvWithState, RefusesWhatDoesNotFit) {
 
 TEST(CausalConvWithState, TakesNothingOfAbsurdShapes) {
   Causal()
-      .Input<float>({int64_t{1} << 40, 2, 0}, {})
+      .Input<float>({int64_t{1} << 28, 2, 0}, {})
       .Input<float>({2, 1, 1}, {1, 1})
-      .ExpectOutput<float>({int64_t{1} << 40, 2, 0}, {})
+      .ExpectOutput<float>({int64_t{1} << 28, 2, 0}, {})
       .Run();
 }
 

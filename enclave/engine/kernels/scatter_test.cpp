@@ -50,7 +50,7 @@ TEST(GatherNd, TakesNothingWhereThereIsNothing) {
 }
 
 // Tuples of no indices take no memory: as many as anybody likes may stand in a message.
-constexpr int64_t kCountless = int64_t{1} << 40;
+constexpr int64_t kCountless = int64_t{1} << 28;
 
 TEST(GatherNd, ListsNoCountlessSlices) {
   OpTester empty("GatherND");
