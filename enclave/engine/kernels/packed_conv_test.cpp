@@ -87,7 +87,7 @@ void ExpectConv(const Case& c) {
           expected[i] = std::max(expected[i] + residual[i], 0.0f);
         }
       }
-      test.Tolerance(3e-5, 1e-5).ExpectOutput<float>(BlockedShape(y_shape), expected).Run();
+      test.Tolerance(1e-4, 1e-5).ExpectOutput<float>(BlockedShape(y_shape), expected).Run();
     }
   }
 }

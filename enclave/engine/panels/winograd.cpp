@@ -10,46 +10,65 @@ namespace ephemeralml::engine::panels {
 namespace {
 
 // A block of tiles and what it needs of a panel stay in the second cache.
-constexpr int64_t kBlockTiles = 28;
+constexpr int64_t BlockTilesOf(int64_t side) { return side == 2 ? 28 : 14; }
 constexpr int64_t kLeastTiles = 24;
 constexpr int64_t kLeastChannels = 32;
 // Channels whose weights are open at once, transformed: with a picture of so few that their sums
 // needn't wait for other channels', all of them.
 constexpr int64_t kPieceBlocks = 4;
-constexpr int64_t kMostPieceBlocks = 8;
+constexpr int64_t MostPieceBlocksOf(int64_t side) { return side == 2 ? 8 : kPieceBlocks; }
 // Blocks of channels that one reading of the weight opens: as many as a window is for.
 constexpr int64_t kReadBlocks = 2;
-// Tiles whose sums may wait for other channels': 4 KiB each, for each thread.
-constexpr int64_t kMostWaitingTiles = 2048;
+// Of one thread's tiles the sums that may wait for other channels': 8 MiB.
+constexpr int64_t kMostWaitingSums = 2048 * 16;
 
-// Floats between two positions' values. Without them all sixteen would share one set of the first
+// Floats between two positions' values. Without them all positions would share one set of the first
 // cache while a transform writes them.
 constexpr int64_t kApart = 16;
 
 int64_t BlocksOf(int64_t channels) { return (channels + 15) / 16; }
-int64_t TilesOf(int64_t pixels) { return (pixels + kTileSide - 1) / kTileSide; }
+
+// Tiles of four take fewer products of a pixel than tiles of two, 36 of 16 in place of 16 of 4, and
+// more of a weight's transform: they are for pictures of many tiles.
+struct Cut {
+  Cut(int64_t height, int64_t width) : Cut(4, height, width) {
+    if (tiles() < kLeastTiles) *this = Cut(2, height, width);
+  }
+
+  int64_t tiles() const { return lines * in_line; }
+
+  int64_t side;
+  int64_t lines;
+  int64_t in_line;
+
+ private:
+  Cut(int64_t tile_side, int64_t height, int64_t width)
+      : side(tile_side), lines((height + side - 1) / side), in_line((width + side - 1) / side) {}
+};
 
 // The sizes that all panels share.
 struct Sizes {
   Sizes(const wire::PackedShape& shape, const WinogradConvolution& c)
       : channels(static_cast<int64_t>(shape.steps) / kTileTaps),
-        in_line(TilesOf(c.width)),
-        tiles(TilesOf(c.height) * in_line),
-        tile_blocks((tiles + kBlockTiles - 1) / kBlockTiles),
-        piece_blocks(c.blocks <= kMostPieceBlocks ? c.blocks : kPieceBlocks),
+        cut(c.height, c.width),
+        positions(PositionsOf(cut.side)),
+        block_tiles(BlockTilesOf(cut.side)),
+        tile_blocks((cut.tiles() + block_tiles - 1) / block_tiles),
+        piece_blocks(c.blocks <= MostPieceBlocksOf(cut.side) ? c.blocks : kPieceBlocks),
         pieces((c.blocks + piece_blocks - 1) / piece_blocks) {}
 
   int64_t channels;
-  int64_t in_line;      // tiles
-  int64_t tiles;        // of a picture
+  Cut cut;  // of a picture
+  int64_t positions;
+  int64_t block_tiles;
   int64_t tile_blocks;  // of a picture
   int64_t piece_blocks;
   int64_t pieces;
 
   // Block `block` of all pictures'.
   Tiles TilesAt(int64_t block) const {
-    const int64_t first = block % tile_blocks * kBlockTiles;
-    return {first, std::min(kBlockTiles, tiles - first), in_line};
+    const int64_t first = block % tile_blocks * block_tiles;
+    return {cut.side, first, std::min(block_tiles, cut.tiles() - first), cut.in_line};
   }
 };
 
@@ -70,14 +89,15 @@ class PanelConvolution {
   // The blocks of tiles [begin, end).
   Done Run(KernelContext& context, const weights::PackedWeight& weight,
            weights::PanelReader& reader, int64_t begin, int64_t end, ByteSpan ahead) {
-    const int64_t transformed = kTilePositions * PositionFloats();
+    const int64_t transformed = sizes_.positions * PositionFloats();
     TRY(weights::DerivedWeights derived,
         weight.Derive(context.arena(), Bytes(transformed + width_)));
     weights_ = Floats(derived.bytes());
     bias_ = weights_ + transformed;
     // Where a sum is whole after one piece it needn't wait beside others.
     sums_blocks_ = sizes_.pieces == 1 ? 1 : end - begin;
-    const int64_t block_inputs = kTilePositions * (sizes_.piece_blocks * kBlockTiles * 16 + kApart);
+    const int64_t block_inputs =
+        sizes_.positions * (sizes_.piece_blocks * sizes_.block_tiles * 16 + kApart);
     TRY(ArenaBlock scratch,
         context.arena().AllocateToOverwrite(Bytes(block_inputs + sums_blocks_ * BlockSums())));
     inputs_ = Floats(scratch.bytes());
@@ -96,7 +116,7 @@ class PanelConvolution {
  private:
   static size_t Bytes(int64_t floats) { return static_cast<size_t>(floats) * sizeof(float); }
   int64_t PositionFloats() const { return sizes_.piece_blocks * 16 * width_ + kApart; }
-  int64_t BlockSums() const { return kTilePositions * kBlockTiles * width_; }
+  int64_t BlockSums() const { return sizes_.positions * sizes_.block_tiles * width_; }
   int64_t BlocksOfPiece(int64_t piece) const {
     return std::min(sizes_.piece_blocks, c_.blocks - piece * sizes_.piece_blocks);
   }
@@ -120,8 +140,8 @@ class PanelConvolution {
       }
       for (int64_t i = 0; i < count; ++i) {
         const int64_t channels = ChannelsOf(first + i);
-        TransformWeights(values, channels, width_, weights_ + (block + i) * 16 * width_,
-                         PositionFloats());
+        TransformWeights(sizes_.cut.side, values, channels, width_,
+                         weights_ + (block + i) * 16 * width_, PositionFloats());
         values += channels * kTileTaps * width_;
       }
     }
@@ -135,7 +155,7 @@ class PanelConvolution {
     ByteSpan sealed = reader.Upcoming();
     if (sealed.empty()) sealed = ahead;
     sealed = sealed.first(std::min(sealed.size(), Bytes(steps * kTileTaps * width_)));
-    return SpreadOver(sealed, tile_blocks * kBlockTiles * kTilePositions, steps);
+    return SpreadOver(sealed, tile_blocks * sizes_.block_tiles * sizes_.positions, steps);
   }
 
   void RunBlock(int64_t piece, int64_t block, float* sums, Upcoming& upcoming) const {
@@ -156,7 +176,7 @@ class PanelConvolution {
     product.weights_stride = product.width = product.columns = width_;
     product.segments = segments;
     product.is_first = piece == 0;
-    for (int64_t i = 0; i < kTilePositions; ++i) {
+    for (int64_t i = 0; i < sizes_.positions; ++i) {
       product.weights = weights_ + i * PositionFloats();
       MultiplyPiece(product, {16, width_, 16},
                     {inputs_ + i * position, sums + i * tiles.count * width_, nullptr, tiles.count},
@@ -175,15 +195,16 @@ class PanelConvolution {
                   {c_.result + at, group, c_.height, c_.width, columns_});
     if (bounds.is_bounded) return;
     if (c_.residual == nullptr && c_.epilogue.activation == Activation::kNone) return;
+    const int64_t side = tiles.side;
     for (int64_t tile = 0; tile < tiles.count; ++tile) {
-      const int64_t column = kTileSide * tiles.Column(tile);
-      const int64_t end = std::min(c_.height, kTileSide * (tiles.Line(tile) + 1));
-      for (int64_t y = kTileSide * tiles.Line(tile); y < end; ++y) {
+      const int64_t column = side * tiles.Column(tile);
+      const int64_t end = std::min(c_.height, side * (tiles.Line(tile) + 1));
+      for (int64_t y = side * tiles.Line(tile); y < end; ++y) {
         const int64_t pixel = at + (y * c_.width + column) * 16;
         FinishRows(
             {0, 16, group},
             {nullptr, c_.result + pixel, c_.residual == nullptr ? nullptr : c_.residual + pixel,
-             std::min(kTileSide, c_.width - column)},
+             std::min(side, c_.width - column)},
             columns_, c_.epilogue);
       }
     }
@@ -195,10 +216,10 @@ class PanelConvolution {
   int64_t panel_;
   int64_t width_;
   int64_t columns_;
-  float* weights_ = nullptr;  // [kTilePositions, channels of a piece, width_]
+  float* weights_ = nullptr;  // [positions, channels of a piece, width_]
   float* bias_ = nullptr;     // [width_]
-  float* inputs_ = nullptr;   // [kTilePositions, blocks of a piece, tiles, 16]
-  float* sums_ = nullptr;     // [sums_blocks_, kTilePositions, tiles, width_]
+  float* inputs_ = nullptr;   // [positions, blocks of a piece, tiles, 16]
+  float* sums_ = nullptr;     // [sums_blocks_, positions, tiles, width_]
   int64_t sums_blocks_ = 0;
 };
 
@@ -206,16 +227,19 @@ class PanelConvolution {
 
 bool SuitsWinograd(int64_t channels, int64_t columns, int64_t images, int64_t height,
                    int64_t width) {
-  const int64_t tiles = TilesOf(height) * TilesOf(width);
-  if (channels < kLeastChannels || columns < kLeastChannels || tiles < kLeastTiles) return false;
-  return BlocksOf(channels) <= kMostPieceBlocks || images <= kMostWaitingTiles / tiles;
+  const Cut cut(height, width);
+  if (channels < kLeastChannels || columns < kLeastChannels || cut.tiles() < kLeastTiles) {
+    return false;
+  }
+  return BlocksOf(channels) <= MostPieceBlocksOf(cut.side) ||
+         images <= kMostWaitingSums / PositionsOf(cut.side) / cut.tiles();
 }
 
 Done ConvolveByTiles(KernelContext& context, const weights::PackedWeight& weight,
                      const WinogradConvolution& convolution) {
   const Sizes sizes(weight.shape(), convolution);
-  // For each tile and channel 16 products in place of a pixel's 9 steps.
-  const int64_t rows = convolution.images * sizes.tiles * kTilePositions / kTileTaps;
+  // For each tile and channel a product for each position, in place of a pixel's 9 steps.
+  const int64_t rows = convolution.images * sizes.cut.tiles() * sizes.positions / kTileTaps;
   const PanelJob job = {&weight,
                         {.blocks = convolution.images * sizes.tile_blocks, .rows = rows},
                         [&](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,

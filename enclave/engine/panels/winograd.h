@@ -1,7 +1,8 @@
 #pragma once
-// Convolutions of 3 x 3 taps by Winograd's F(2x2, 3x3), on all threads: 16 products for the 36 of a
-// tile of four pixels. Weights are transformed after they are opened, some channels at a time, and
-// wiped with that. Pays off where a picture has more than a few tiles.
+// Convolutions of 3 x 3 taps by Winograd's F(4x4, 3x3) or F(2x2, 3x3), on all threads: 36 products
+// for the 144 of a tile of sixteen pixels, or 16 for the 36 of four. Weights are transformed after
+// they are opened, some channels at a time, and wiped with that. Pays off where a picture has more
+// than a few tiles.
 
 #include "enclave/engine/base/kernel.h"
 #include "enclave/engine/panels/panel_tile.h"
