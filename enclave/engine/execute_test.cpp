@@ -335,6 +335,22 @@ TEST_F(Executing, CountsRunsOfAnEmptyBody) {
                 {.most_steps = 1000});
 }
 
+// Without steps nothing runs that could be counted, but for the batch.
+TEST_F(Executing, LimitsTheBatchOfAScan) {
+  builder_.Input(1, "x", {-1, 0}).Output(20, "y");
+  builder_.topology().mutable_operator_sets(0)->set_version(8);
+  wire::Node* scan = AddNode(builder_.graph(), "Scan", {0, 1}, {20});
+  wire::Attribute* count = scan->add_attributes();
+  count->set_name("num_scan_inputs");
+  count->set_i(1);
+  wire::Graph* body = AddSubgraph(*scan, "body");
+  body->add_inputs()->set_id(30);
+  AddNode(*body, "Identity", {30}, {31});
+  body->add_outputs()->set_id(31);
+  Prepare();
+  ExpectFailure({View<float>("x", {(1 << 20) + 1, 0}, {})}, "sequence_too_long");
+}
+
 TEST_F(Executing, RefusesBodiesThatDontFitTheirLoop) {
   builder_.Input(1, "n", {}, ElementType::kInt64).Input(2, "x", {2}).Output(20, "y");
   AddDoublingLoop(builder_, {1, 0, 2, 2});

@@ -44,8 +44,9 @@ class Preparer {
   Done DefineWeights() {
     for (const auto& [id, weight] : model_.weights) {
       TRY(const Slot slot, Define(id));
-      model_.slots[slot] = {std::get_if<weights::WeightInfo>(&weight),
-                            std::get_if<weights::InlineConstant>(&weight)};
+      const auto* constant = std::get_if<weights::InlineConstant>(&weight);
+      if (constant != nullptr) TRY_OK(ElementCount(constant->shape));
+      model_.slots[slot] = {std::get_if<weights::WeightInfo>(&weight), constant};
     }
     return {};
   }

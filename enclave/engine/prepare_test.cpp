@@ -249,6 +249,14 @@ TEST(Prepare, RefusesImpossibleShapesOfInputs) {
   ExpectRefused(builder.topology());
 }
 
+TEST(Prepare, RefusesImpossibleShapesOfEmptyConstants) {
+  TopologyBuilder builder = TwoNodes();
+  builder.Constant(21, {0, int64_t{1} << 30}, {});
+  EXPECT_TRUE(Prepare(builder.topology()).has_value());
+  builder.Constant(22, {0, (int64_t{1} << 30) + 1}, {});
+  ExpectRefused(builder.topology(), "size_overflow");
+}
+
 TEST(Prepare, SurvivesEveryAlteredByteOfATopology) {
   TopologyBuilder builder;
   builder.Input(1, "x", {2}).Input(2, "c", {}, ElementType::kBool).Output(10, "y");

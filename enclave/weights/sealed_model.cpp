@@ -34,6 +34,10 @@ Result<uint64_t> PlaintextBytes(const wire::Blob& blob) {
   if (blob.chunk_bytes() > wire::kLargestChunkBytes || blob.chunk_count() > wire::kMostChunks) {
     return Malformed("the blob's chunks are too large or too many");
   }
+  // Elements mustn't straddle chunks.
+  if (blob.chunk_bytes() % wire::kWeightAlignment != 0) {
+    return Malformed("the blob's chunks aren't aligned");
+  }
   return blob.chunk_count() * blob.chunk_bytes();
 }
 
@@ -116,14 +120,18 @@ Result<std::variant<WeightInfo, InlineConstant>> ReadWeight(const wire::Weight& 
   for (const int64_t dim : weight.shape) {
     if (dim == 0) weight.byte_count = 0;
   }
-  if (IsPacked(weight.layout) && weight.byte_count != 0) TRY_OK(ReadPackedShape(message, weight));
   if (!message.inline_data().empty() || weight.byte_count == 0) {
+    // As row-major elements, which a packed weight's aren't.
+    if (IsPacked(weight.layout) && weight.byte_count != 0) {
+      return Malformed("is packed and has inline data");
+    }
     if (message.inline_data().size() != weight.byte_count) {
       return Malformed("has inline data of another size than its shape's");
     }
     const ByteSpan data = AsBytes(message.inline_data());
     return InlineConstant{weight.type, std::move(weight.shape), Bytes(data.begin(), data.end())};
   }
+  if (IsPacked(weight.layout)) TRY_OK(ReadPackedShape(message, weight));
   TRY_OK(CheckPlace(weight, plaintext_bytes));
   return weight;
 }

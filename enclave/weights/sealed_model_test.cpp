@@ -158,6 +158,20 @@ std::vector<Alteration> Alterations() {
       OfBlob("ChunksTooLarge",
              [](wire::Blob& b) { b.set_chunk_bytes(wire::kLargestChunkBytes + 1); }),
       OfBlob("TooManyChunks", [](wire::Blob& b) { b.set_chunk_count(wire::kMostChunks + 1); }),
+      OfBlob("ChunksUnaligned",
+             [](wire::Blob& b) { b.set_chunk_bytes(wire::kSmallestChunkBytes + 1); }),
+      OfConstant("PackedHalves",
+                 [](Weight& w) {
+                   w.set_type(wire::BFLOAT16), w.set_layout(wire::MATRIX_PANELS);
+                   w.set_dims(0, 16), w.add_dims(16);
+                   w.set_inline_data(std::string(size_t{16} * 16 * 2, 'x'));
+                 }),
+      OfConstant("PackedPairs",
+                 [](Weight& w) {
+                   w.set_type(wire::BFLOAT16), w.set_layout(wire::MATRIX_PAIRS);
+                   w.set_dims(0, 16), w.add_dims(16);
+                   w.set_inline_data(std::string(size_t{16} * 16 * 2, 'x'));
+                 }),
       OfConstant("TooShort", [](Weight& w) { w.set_inline_data(std::string(15, 'x')); }),
       OfConstant("TooLong", [](Weight& w) { w.set_inline_data(std::string(17, 'x')); }),
       OfConstant("LostItsData", [](Weight& w) { w.clear_inline_data(); }),

@@ -17,12 +17,16 @@ constexpr int64_t kMostElements = int64_t{1} << 42;
 // What an empty tensor's other dimensions may come to: loops over them take no memory that would
 // bound them, and its strides must be countable, too.
 constexpr int64_t kMostOfEmpty = int64_t{1} << 30;
+constexpr size_t kMostDimensions = 64;
 // Below this many bytes waking another thread to wipe costs more than it brings.
 constexpr size_t kWorthAThread = 32 * 1024;
 
 }  // namespace
 
 Result<size_t> ElementCount(const Shape& shape) {
+  if (shape.size() > kMostDimensions) {
+    return Error{Code::kMalformed, "shape_invalid", "a tensor has more than 64 dimensions"};
+  }
   int64_t without_zeros = 1;
   bool empty = false;
   for (const int64_t dim : shape) {

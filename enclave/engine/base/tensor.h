@@ -19,7 +19,7 @@ using wire::ValueKind;
 using Shape = std::vector<int64_t>;
 
 /// The product of the dimensions; 1 for a scalar. Errors: kMalformed `shape_invalid` (a negative
-/// dimension), kOverLimit `size_overflow`.
+/// dimension, or more than 64 dimensions), kOverLimit `size_overflow`.
 Result<size_t> ElementCount(const Shape& shape);
 
 /// ElementCount times the element's width. Errors: as ElementCount.

@@ -19,6 +19,8 @@ TEST(ElementCount, RefusesImpossibleShapes) {
   EXPECT_EQ(ElementCount({INT64_MAX, INT64_MAX}).error().reason, "size_overflow");
   EXPECT_EQ(ElementCount({int64_t{1} << 32, int64_t{1} << 31}).error().reason, "size_overflow");
   EXPECT_EQ(ElementCount({0, INT64_MAX, INT64_MAX}).error().reason, "size_overflow");
+  EXPECT_EQ(*ElementCount(Shape(64, 1)), 1u);
+  EXPECT_EQ(ElementCount(Shape(65, 1)).error().reason, "shape_invalid");
   EXPECT_TRUE(ElementCount({int64_t{1} << 30, 0}).has_value());
   EXPECT_EQ(ElementCount({int64_t{1} << 16, 0, (int64_t{1} << 14) + 1}).error().reason,
             "size_overflow");

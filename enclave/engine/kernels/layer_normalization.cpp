@@ -39,6 +39,7 @@ Result<Parameter> ReadParameter(KernelContext& context, size_t index, const Tens
                                 size_t axis) {
   TRY(const TensorView given, RequiredInput(context, index));
   if (given.type != x.type) return InputInvalid("the inputs' types differ");
+  if (wire::ElementBytes(x.type) == 0) return TypeUnsupported(x.type);
   const Shape inner(x.shape.begin() + static_cast<std::ptrdiff_t>(axis), x.shape.end());
   if (given.shape == inner) return Parameter{given.bytes.data(), 0, {}};
   TRY(const Shape shape, BroadcastShapes(x.shape, given.shape));

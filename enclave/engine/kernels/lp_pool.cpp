@@ -33,16 +33,13 @@ float NormOfPixel(const Window& w, const float* plane, int64_t pixel, double p) 
   const auto in = [&](size_t axis, int64_t tap) {
     return out[axis] * w.stride[axis] + w.TapAt(axis, tap);
   };
-  const auto is_outside = [&](size_t axis, int64_t tap) {
-    return in(axis, tap) < 0 || in(axis, tap) >= w.input[axis];
-  };
+  const auto [z_begin, z_end] = w.TapsInside(0, out[0]);
+  const auto [y_begin, y_end] = w.TapsInside(1, out[1]);
+  const auto [x_begin, x_end] = w.TapsInside(2, out[2]);
   Norm norm(p);
-  for (int64_t z = 0; z < w.kernel[0]; ++z) {
-    if (is_outside(0, z)) continue;
-    for (int64_t y = 0; y < w.kernel[1]; ++y) {
-      if (is_outside(1, y)) continue;
-      for (int64_t x = 0; x < w.kernel[2]; ++x) {
-        if (is_outside(2, x)) continue;
+  for (int64_t z = z_begin; z < z_end; ++z) {
+    for (int64_t y = y_begin; y < y_end; ++y) {
+      for (int64_t x = x_begin; x < x_end; ++x) {
         norm.Add(plane[(in(0, z) * w.input[1] + in(1, y)) * w.input[2] + in(2, x)]);
       }
     }

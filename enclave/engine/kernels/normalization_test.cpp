@@ -120,6 +120,12 @@ TEST(LayerNormalization, RefusesWhatDoesntFit) {
       .Input<int32_t>({2}, {1, 1})
       .Input<int32_t>({2}, {1, 1})
       .ExpectError("type_unsupported");
+  for (const Shape& spread : {Shape{2}, Shape{1}}) {
+    OpTester("LayerNormalization")
+        .Texts({2}, {"a", "b"})
+        .Texts(spread, std::vector<std::string>(static_cast<size_t>(spread[0])))
+        .ExpectError("type_unsupported");
+  }
 }
 
 TEST(InstanceNormalization, NormalizesEachChannel) {

@@ -34,15 +34,17 @@ template <class Fold>
 template <class Fold>
 EPHEMERAL_MULTIVERSION void FoldLines(const Window& w, const float* plane, int64_t begin,
                                       int64_t end, float* y) {
+  const int64_t first_column = w.TapsInside(2, w.output[2] - 1).begin;
+  const int64_t end_column = w.TapsInside(2, 0).end;
   for (int64_t line = begin; line < end; ++line, y += w.output[2]) {
     std::fill_n(y, w.output[2], Fold::kIdentity);
-    for (int64_t z = 0; z < w.kernel[0]; ++z) {
+    const Window::Range planes = w.TapsInside(0, line / w.output[1]);
+    const Window::Range rows = w.TapsInside(1, line % w.output[1]);
+    for (int64_t z = planes.begin; z < planes.end; ++z) {
       const int64_t in_z = line / w.output[1] * w.stride[0] + w.TapAt(0, z);
-      if (in_z < 0 || in_z >= w.input[0]) continue;
-      for (int64_t row = 0; row < w.kernel[1]; ++row) {
+      for (int64_t row = rows.begin; row < rows.end; ++row) {
         const int64_t in_y = line % w.output[1] * w.stride[1] + w.TapAt(1, row);
-        if (in_y < 0 || in_y >= w.input[1]) continue;
-        for (int64_t x = 0; x < w.kernel[2]; ++x) {
+        for (int64_t x = first_column; x < end_column; ++x) {
           const Window::Range inside = w.Inside(2, x);
           FoldTap<Fold>(plane + (in_z * w.input[1] + in_y) * w.input[2] +
                             inside.begin * w.stride[2] + w.TapAt(2, x),
@@ -201,12 +203,12 @@ class MaxPool final : public Kernel {
     };
     best = Max::kIdentity;
     best_at = 0;
-    for (int64_t z = 0; z < w.kernel[0]; ++z) {
-      if (in(0, z) < 0 || in(0, z) >= w.input[0]) continue;
-      for (int64_t row = 0; row < w.kernel[1]; ++row) {
-        if (in(1, row) < 0 || in(1, row) >= w.input[1]) continue;
-        for (int64_t x = 0; x < w.kernel[2]; ++x) {
-          if (in(2, x) < 0 || in(2, x) >= w.input[2]) continue;
+    const Window::Range planes = w.TapsInside(0, out[0]);
+    const Window::Range rows = w.TapsInside(1, out[1]);
+    const Window::Range columns = w.TapsInside(2, out[2]);
+    for (int64_t z = planes.begin; z < planes.end; ++z) {
+      for (int64_t row = rows.begin; row < rows.end; ++row) {
+        for (int64_t x = columns.begin; x < columns.end; ++x) {
           const float value = plane[(in(0, z) * w.input[1] + in(1, row)) * w.input[2] + in(2, x)];
           if (value <= best) continue;
           best = value;

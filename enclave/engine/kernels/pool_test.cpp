@@ -162,6 +162,26 @@ TEST(Pools, MakeNothingOfNoImages) {
   }
 }
 
+// Nearly all of these windows' taps lie in the padding.
+TEST(Pools, LookAtTheInputAlone) {
+  constexpr int64_t kRows = int64_t{1} << 13;
+  constexpr int64_t kColumns = int64_t{1} << 28;
+  std::vector<float> x(kRows, 1);
+  x[7] = 3;
+  const auto pool = [&](const char* op) {
+    OpTester test(op, 12);
+    test.Ints("kernel_shape", {kRows, kColumns}).Ints("pads", {0, kColumns - 1, 0, 0});
+    return test.Input<float>({1, 1, kRows, 1}, x);
+  };
+  pool("MaxPool").ExpectOutput<float>({1, 1, 1, 1}, {3}).Run();
+  pool("MaxPool")
+      .ExpectOutput<float>({1, 1, 1, 1}, {3})
+      .ExpectOutput<int64_t>({1, 1, 1, 1}, {7})
+      .Run();
+  pool("AveragePool").ExpectOutput<float>({1, 1, 1, 1}, {1 + 2.0f / kRows}).Run();
+  pool("LpPool").Attr("p", 1).ExpectOutput<float>({1, 1, 1, 1}, {kRows + 2}).Run();
+}
+
 TEST(Pools, RefuseWhatDoesNotFit) {
   for (const char* op : {"MaxPool", "AveragePool"}) {
     const auto pool = [&](std::vector<int64_t> kernel) {

@@ -30,7 +30,8 @@ class RotaryEmbedding final : public Kernel {
     RotatedHeads heads;
     TRY(const Rotation rotation, ReadTables(context, input.shape));
     TRY_OK(ReadHeads(input, rotation, heads));
-    if (columns_ != 0 ? columns_ != 2 * rotation.pairs : 2 * rotation.pairs != heads.columns) {
+    const int64_t turned = columns_ != 0 ? columns_ : heads.columns;
+    if (turned != 2 * rotation.pairs || turned > heads.columns) {
       return ShapeInvalid("RotaryEmbedding: the tables' columns aren't half of those to be turned");
     }
     TRY(Tensor * output, context.Output(0, input.type, input.shape));
@@ -99,6 +100,7 @@ class RotaryEmbedding final : public Kernel {
     if (shape == Shape{heads.batch, heads.rows}) {
       places = given;
     } else if (form_.is_contributed && given.size() == 1) {
+      if (given[0] >= rotation.places) return InputInvalid("RotaryEmbedding: a place lies outside");
       for (int64_t& place : places) place = place % heads.rows + given[0];
     } else {
       return ShapeInvalid("RotaryEmbedding: no place for each row");

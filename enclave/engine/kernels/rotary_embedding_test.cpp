@@ -67,6 +67,29 @@ TEST(RotaryEmbedding, Refuses) {
   Rotary({1, 1, 2, 2}, x).ExpectError("shape_invalid");
   Rotary({1, 1, 2, 2}, x).Attr("rotary_embedding_dim", 3).ExpectError("attribute_invalid");
   Rotary({1, 1, 2, 2}, x).Attr("num_heads", -1).ExpectError("attribute_invalid");
+  for (const char* domain : {"", "com.microsoft"}) {
+    const bool is_contributed = *domain != 0;
+    const auto test = [&](int64_t place) {
+      OpTester t("RotaryEmbedding", is_contributed ? 1 : 23, domain);
+      t.Attr("num_heads", 1).Input<float>({1, 2, 2}, x);
+      if (is_contributed) t.Input<int64_t>({1}, {place});
+      return t;
+    };
+    const std::vector<float> wide(256);
+    // More columns than a head has.
+    OpTester wider = test(0);
+    wider.Attr("rotary_embedding_dim", 256);
+    wider.Input<float>({2, 128}, wide).Input<float>({2, 128}, wide);
+    if (!is_contributed) wider.Input<int64_t>({1, 2}, {0, 1});
+    wider.ExpectError("shape_invalid");
+    if (!is_contributed) continue;
+    for (const int64_t place : {INT64_MAX, INT64_MIN, int64_t{1}}) {
+      test(place)
+          .Input<float>({2, 1}, {1, 1})
+          .Input<float>({2, 1}, {0, 0})
+          .ExpectError("input_invalid");
+    }
+  }
   Rotary({kHuge, 0, 1, 2}, {})
       .Input<int64_t>({1, 1}, {0})
       .ExpectOutput<float>({kHuge, 0, 1, 2}, {})

@@ -133,6 +133,10 @@ class Scan final : public Kernel {
     }
     if (whole.scanned.empty() || whole.scanned[0].shape().empty()) return BodyDiffers();
     const int64_t batches = whole.scanned[0].shape()[0];
+    if (batches > static_cast<int64_t>(kLongestSequence)) {
+      return Error{Code::kOverLimit, "sequence_too_long",
+                   "a scan's batch is larger than it may be"};
+    }
     std::vector<std::vector<Tensor>> outputs(interface.outputs.size());
     for (int64_t batch = 0; batch < batches; ++batch) {
       Walk walk;

@@ -88,6 +88,7 @@ class StringConcat final : public Kernel {
     TRY(const Broadcast broadcast,
         Broadcast::Create({&context.InputShape(0), &context.InputShape(1)}));
     std::vector<std::string> joined;
+    TRY_OK(context.Scratch(broadcast.count() * sizeof(std::string)));  // refuses what doesn't fit
     broadcast.ForEachRun(0, broadcast.count(), [&](const Broadcast::Run& run) {
       for (size_t i = 0; i < run.length; ++i) {
         joined.emplace_back(a[run.operand[0] + i * broadcast.step(0)]);
@@ -116,7 +117,8 @@ class StringSplit final : public Kernel {
     Shape shape = context.InputShape(0);
     TRY(Tensor * counts, context.Output(1, ElementType::kInt64, shape));
     shape.push_back(static_cast<int64_t>(widest));
-    TRY_OK(ElementCount(shape));
+    TRY(const size_t count, ElementCount(shape));
+    TRY_OK(context.Scratch(count * sizeof(std::string)));  // refuses what doesn't fit
     std::vector<std::string> all;
     for (size_t i = 0; i < parts.size(); ++i) {
       counts->MutableValues<int64_t>()[i] = static_cast<int64_t>(parts[i].size());
@@ -287,7 +289,7 @@ Result<TfIdfAttributes> ReadTfIdf(const NodeSpec& node) {
   const auto is_place = [&](int64_t at) { return at >= 0 && at <= pool; };
   if (a.least_length < 1 || a.most_length < a.least_length || a.most_length > 64 ||
       a.most_skips < 0 || !std::ranges::all_of(a.indexes, is_column) ||
-      !std::ranges::all_of(a.counts, is_place)) {
+      !std::ranges::all_of(a.counts, is_place) || !std::ranges::is_sorted(a.counts)) {
     return AttributeInvalid("TfIdfVectorizer: an attribute is out of range");
   }
   return a;
