@@ -53,7 +53,8 @@ class BlobWriterTest : public testing::Test {
     for (size_t i = 0; i < kCount; ++i) {
       CHECK(cipher_
                 ->Open(wire::ChunkIndex(i), ByteSpan(blob_).subspan(i * sealed, sealed),
-                       MutableByteSpan(plaintext).subspan(i * kChunk, kChunk))
+                       MutableByteSpan(plaintext).subspan(i * kChunk, kChunk),
+                       crypto::Distance::kNear)
                 .has_value());
     }
     return plaintext;

@@ -32,7 +32,8 @@ std::vector<Element> Pack(const PackSource& source) {
     EXPECT_TRUE(cipher
                     ->Open(wire::ChunkIndex(i),
                            ByteSpan(sealed).subspan(i * sealed_bytes, sealed_bytes),
-                           MutableByteSpan(plain).subspan(i * wire::kChunkBytes, wire::kChunkBytes))
+                           MutableByteSpan(plain).subspan(i * wire::kChunkBytes, wire::kChunkBytes),
+                           crypto::Distance::kNear)
                     .has_value());
   }
   std::vector<Element> elements(bytes / sizeof(Element));

@@ -18,6 +18,13 @@ enum class Backend {
   kOpenSsl,
 };
 
+/// Where a sealed chunk lies when it is opened. Both ways are right for either; the wrong one takes
+/// a tenth longer for what is near, and a third for what is far.
+enum class Distance {
+  kNear,  ///< in a cache of the processor
+  kFar,   ///< in memory: fetched ahead while it is opened, and some bytes beyond it
+};
+
 /// Threads: any number may seal and open at a time.
 /// Secrets: the expanded key is wiped on destruction.
 class BlobCipher {
@@ -44,7 +51,8 @@ class BlobCipher {
 
   /// Opens one chunk; the tag is checked before this returns, and on failure `plaintext` is wiped.
   /// Errors: kUnauthentic `weights_unauthentic`.
-  virtual Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext) const = 0;
+  virtual Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext,
+                    Distance distance) const = 0;
 
  protected:
   BlobCipher(const wire::BlobId& id, uint64_t chunk_count, uint32_t chunk_bytes)

@@ -36,7 +36,8 @@ class OpenSslBlobCipher final : public BlobCipher {
     CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, wire::kTagBytes, tag) == 1);
   }
 
-  Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext) const override {
+  Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext,
+            Distance /*distance*/) const override {
     CHECK(plaintext.size() == chunk_bytes() && sealed.size() == sealed_chunk_bytes());
     const CipherContext context = Start(index, 0);
     Update(context.get(), sealed.first(chunk_bytes()), plaintext.data());

@@ -37,17 +37,20 @@ Bytes Seal(const BlobCipher& cipher, uint64_t index, ByteSpan plaintext) {
   return sealed;
 }
 
-class BlobCipherTest : public testing::TestWithParam<Backend> {
+class BlobCipherTest : public testing::TestWithParam<std::tuple<Backend, Distance>> {
  protected:
+  static Backend backend() { return std::get<Backend>(GetParam()); }
+  static Distance distance() { return std::get<Distance>(GetParam()); }
+
   const SecretBytes secret_ = RandomSecret(32);
   const wire::BlobId id_ = RandomId();
-  const std::unique_ptr<BlobCipher> cipher_ = Make(secret_, id_, 100, GetParam());
+  const std::unique_ptr<BlobCipher> cipher_ = Make(secret_, id_, 100, backend());
   const Bytes plaintext_ = RandomBytes(wire::kChunkBytes);
   const Bytes sealed_ = Seal(*cipher_, 7, plaintext_);
 
   Result<Bytes> Open(const BlobCipher& cipher, uint64_t index, ByteSpan sealed) {
     Bytes opened(cipher.chunk_bytes(), 0xAA);
-    auto done = cipher.Open(ChunkIndex(index), sealed, opened);
+    auto done = cipher.Open(ChunkIndex(index), sealed, opened, distance());
     if (done) return opened;
     EXPECT_EQ(opened, Bytes(cipher.chunk_bytes())) << "a refused chunk's plaintext was left";
     return done.error();
@@ -90,30 +93,34 @@ TEST_P(BlobCipherTest, RefusesChunkMovedToAnotherIndex) {
 }
 
 TEST_P(BlobCipherTest, RefusesChunkOfAnotherBlobOfTheSameModel) {
-  EXPECT_EQ(Refusal(*Make(secret_, RandomId(), 100, GetParam()), 7, sealed_),
-            "weights_unauthentic");
+  EXPECT_EQ(Refusal(*Make(secret_, RandomId(), 100, backend()), 7, sealed_), "weights_unauthentic");
 }
 
 TEST_P(BlobCipherTest, RefusesChunkOfAnotherModel) {
-  EXPECT_EQ(Refusal(*Make(RandomSecret(32), id_, 100, GetParam()), 7, sealed_),
+  EXPECT_EQ(Refusal(*Make(RandomSecret(32), id_, 100, backend()), 7, sealed_),
             "weights_unauthentic");
 }
 
 TEST_P(BlobCipherTest, RefusesChunkOfALongerBlob) {
-  EXPECT_EQ(Refusal(*Make(secret_, id_, 99, GetParam()), 7, sealed_), "weights_unauthentic");
+  EXPECT_EQ(Refusal(*Make(secret_, id_, 99, backend()), 7, sealed_), "weights_unauthentic");
 }
 
 TEST_P(BlobCipherTest, TakesTheLastIndexOfTheLargestBlob) {
-  const auto cipher = Make(secret_, id_, wire::kMostChunks, GetParam());
+  const auto cipher = Make(secret_, id_, wire::kMostChunks, backend());
   const Bytes sealed = Seal(*cipher, wire::kMostChunks - 1, plaintext_);
   EXPECT_EQ(Open(*cipher, wire::kMostChunks - 1, sealed).value(), plaintext_);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, BlobCipherTest,
-                         testing::Values(Backend::kFastest, Backend::kOpenSsl),
-                         [](const auto& backend) {
-                           return backend.param == Backend::kFastest ? "Fastest" : "OpenSsl";
-                         });
+std::string NameOf(const testing::TestParamInfo<std::tuple<Backend, Distance>>& each) {
+  const auto [backend, distance] = each.param;
+  return std::string(backend == Backend::kFastest ? "Fastest" : "OpenSsl") +
+         (distance == Distance::kNear ? "Near" : "Far");
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, BlobCipherTest,
+                         testing::Combine(testing::Values(Backend::kFastest, Backend::kOpenSsl),
+                                          testing::Values(Distance::kNear, Distance::kFar)),
+                         NameOf);
 
 // A mistake in GHASH can spare one key in two: many keys, many lengths.
 TEST(BlobCipher, BothBackendsAgreeForManyKeysAndLengths) {
@@ -135,9 +142,12 @@ TEST(BlobCipher, BothBackendsAgreeForManyKeysAndLengths) {
     const Bytes sealed = Seal(*ipsec, index, plaintext);
     ASSERT_EQ(sealed, Seal(*openssl, index, plaintext)) << "round " << round;
     Bytes opened(chunk_bytes);
-    ASSERT_TRUE(ipsec->Open(ChunkIndex(index), sealed, opened));
-    ASSERT_EQ(opened, plaintext);
-    ASSERT_TRUE(openssl->Open(ChunkIndex(index), sealed, opened));
+    for (const Distance distance : {Distance::kNear, Distance::kFar}) {
+      Wipe(opened);
+      ASSERT_TRUE(ipsec->Open(ChunkIndex(index), sealed, opened, distance));
+      ASSERT_EQ(opened, plaintext);
+    }
+    ASSERT_TRUE(openssl->Open(ChunkIndex(index), sealed, opened, Distance::kNear));
     ASSERT_EQ(opened, plaintext);
     ++compared;
   }

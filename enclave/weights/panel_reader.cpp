@@ -7,7 +7,8 @@
 namespace ephemeralml::weights {
 
 PanelReader::PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSpan window,
-                         uint64_t begin, uint64_t end, wire::ElementType storage)
+                         uint64_t begin, uint64_t end, wire::ElementType storage,
+                         crypto::Distance distance)
     : model_(&model),
       ledger_(&ledger),
       window_(window),
@@ -15,6 +16,7 @@ PanelReader::PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSp
       next_byte_(begin),
       end_(end),
       storage_(storage),
+      distance_(distance),
       skip_(begin % model.cipher->chunk_bytes()) {}
 
 PanelReader::PanelReader(PanelReader&& other) noexcept
@@ -25,6 +27,7 @@ PanelReader::PanelReader(PanelReader&& other) noexcept
       next_byte_(other.next_byte_),
       end_(other.end_),
       storage_(other.storage_),
+      distance_(other.distance_),
       skip_(other.skip_),
       piece_(std::exchange(other.piece_, 0)),
       filled_(std::exchange(other.filled_, 0)),
@@ -92,7 +95,7 @@ Done PanelReader::OpenUntil(uint64_t bytes) {
     CHECK(next_chunk_ * chunk_bytes < end_);
     const MutableByteSpan target = window_.subspan(filled_, chunk_bytes);
     stale_ = std::max(stale_, filled_ + chunk_bytes);
-    TRY_OK(OpenChunk(*model_, next_chunk_, target, *ledger_));
+    TRY_OK(OpenChunk(*model_, next_chunk_, target, *ledger_, distance_));
     CountWiped(std::min(dropped_, chunk_bytes));
     ledger_->Opened(chunk_bytes);
     ++next_chunk_;
@@ -148,7 +151,7 @@ Result<ByteSpan> PanelReader::MoreHalves(uint64_t most) {
   const MutableByteSpan chunk = window_.last(chunk_bytes);
   if (halves_taken_ == filled_) {
     CHECK(next_chunk_ * chunk_bytes < end_);
-    TRY_OK(OpenChunk(*model_, next_chunk_, chunk, *ledger_));
+    TRY_OK(OpenChunk(*model_, next_chunk_, chunk, *ledger_, distance_));
     ++next_chunk_;
     if (filled_ > 0) ledger_->Wiped(filled_, Clock::now() - opened_at_);
     ledger_->Opened(chunk_bytes);
@@ -194,13 +197,13 @@ uint64_t PackedWeight::WindowBytes(uint64_t largest_piece) const {
   return largest_piece + 2 * model_->cipher->chunk_bytes();
 }
 
-PanelReader PackedWeight::Read(uint64_t first_panel, uint64_t last_panel,
-                               MutableByteSpan window) const {
+PanelReader PackedWeight::Read(uint64_t first_panel, uint64_t last_panel, MutableByteSpan window,
+                               crypto::Distance distance) const {
   CHECK(first_panel <= last_panel && last_panel <= shape().panel_count());
   const uint64_t element_bytes = wire::ElementBytes(weight_->storage);
   return PanelReader(
       *model_, *ledger_, window, weight_->offset + shape().OffsetOf(first_panel) * element_bytes,
-      weight_->offset + shape().OffsetOf(last_panel) * element_bytes, weight_->storage);
+      weight_->offset + shape().OffsetOf(last_panel) * element_bytes, weight_->storage, distance);
 }
 
 Result<DerivedWeights> PackedWeight::Derive(Arena& arena, size_t bytes) const {

@@ -16,8 +16,8 @@ void RaiseTo(std::atomic<uint64_t>& most, uint64_t value) {
 
 }  // namespace
 
-Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
-               Ledger& ledger) {
+Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext, Ledger& ledger,
+               crypto::Distance distance) {
   const uint64_t sealed_bytes = model.cipher->sealed_chunk_bytes();
   // Fewer chunks than the topology speaks of: the host kept some back.
   if ((chunk + 1) * sealed_bytes > model.sealed_chunks.size()) {
@@ -25,7 +25,7 @@ Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plainte
   }
   TRY_OK(model.cipher->Open(wire::ChunkIndex(chunk),
                             model.sealed_chunks.subspan(chunk * sealed_bytes, sealed_bytes),
-                            plaintext));
+                            plaintext, distance));
   ledger.ChunkOpened();
   return {};
 }
@@ -176,10 +176,10 @@ Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_
     const uint64_t wanted = std::min(chunk_bytes - skip, offset + bytes - at);
     const MutableByteSpan target = panel.Fill().subspan(at - offset, wanted);
     if (wanted == chunk_bytes) {
-      TRY_OK(OpenChunk(*model_, chunk, target, *ledger_));
+      TRY_OK(OpenChunk(*model_, chunk, target, *ledger_, crypto::Distance::kFar));
     } else {
       TRY(OpenPanel edge, NewPanel(chunk_bytes, 0, 0));
-      TRY_OK(OpenChunk(*model_, chunk, edge.Fill(), *ledger_));
+      TRY_OK(OpenChunk(*model_, chunk, edge.Fill(), *ledger_, crypto::Distance::kFar));
       std::copy_n(edge.bytes().subspan(skip, wanted).data(), wanted, target.data());
     }
     at += wanted;
@@ -192,7 +192,7 @@ Done PanelStream::Authenticate(const SealedModel& model, uint64_t begin, uint64_
   for (uint64_t chunk = begin; chunk < end; ++chunk) {
     TRY(ArenaBlock block, arena.AllocateToOverwrite(model.cipher->chunk_bytes()));
     OpenPanel panel(std::move(block), 0, 0, &ledger);
-    TRY_OK(OpenChunk(model, chunk, panel.Fill(), ledger));
+    TRY_OK(OpenChunk(model, chunk, panel.Fill(), ledger, crypto::Distance::kFar));
   }
   return {};
 }

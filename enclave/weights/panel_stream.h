@@ -90,7 +90,8 @@ struct SealedModel {
 
 /// Opens chunk `index` into `plaintext` (one chunk's size) and counts it; the tag is checked first.
 /// Errors: kUnauthentic `weights_unauthentic`.
-Done OpenChunk(const SealedModel& model, uint64_t index, MutableByteSpan plaintext, Ledger& ledger);
+Done OpenChunk(const SealedModel& model, uint64_t index, MutableByteSpan plaintext, Ledger& ledger,
+               crypto::Distance distance);
 
 /// The sealed chunks that hold the bytes [begin, end) of the plaintext stream, or of them as many
 /// as there are: to be fetched into the cache in time, never to be read otherwise.

@@ -40,7 +40,7 @@ Done RowReader::Open(uint64_t chunk) {
   if (opened_ == chunk) return {};
   Close();
   is_stale_ = true;
-  TRY_OK(OpenChunk(model_, chunk, window_, ledger_));
+  TRY_OK(OpenChunk(model_, chunk, window_, ledger_, crypto::Distance::kNear));
   ledger_.Opened(window_.size());
   opened_ = chunk;
   opened_at_ = Clock::now();

@@ -57,13 +57,14 @@ namespace ephemeralml::weights {
 
 // The names that --wrap makes of OpenChunk's.
 Done RealOpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
-                   Ledger& ledger) asm("__real_" EPHEMERAL_OPEN_CHUNK);
+                   Ledger& ledger, crypto::Distance distance) asm("__real_" EPHEMERAL_OPEN_CHUNK);
 Done WrappedOpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
-                      Ledger& ledger) asm("__wrap_" EPHEMERAL_OPEN_CHUNK);
+                      Ledger& ledger,
+                      crypto::Distance distance) asm("__wrap_" EPHEMERAL_OPEN_CHUNK);
 
 Done WrappedOpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
-                      Ledger& ledger) {
-  TRY_OK(RealOpenChunk(model, chunk, plaintext, ledger));
+                      Ledger& ledger, crypto::Distance distance) {
+  TRY_OK(RealOpenChunk(model, chunk, plaintext, ledger, distance));
   forensics::Leak(plaintext.data());
   return {};
 }

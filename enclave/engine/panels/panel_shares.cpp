@@ -8,6 +8,8 @@ namespace {
 
 // Opening a weight takes as long as multiplying this many rows with it.
 constexpr int64_t kOpeningRows = 32;
+// A product of fewer rows is done before what is sealed comes into the cache meanwhile.
+constexpr int64_t kRowsToFetchDuring = 8;
 // Below this many multiplications waking another thread costs more than it brings.
 constexpr int64_t kWorthAThread = 128 * 1024;
 
@@ -19,7 +21,12 @@ uint64_t EndOf(uint64_t items) { return items & UINT32_MAX; }
 class Sharing {
  public:
   Sharing(const PanelJob& job, size_t shares)
-      : weight_(*job.weight), blocks_(job.work.blocks), run_(job.run), shares_(shares) {
+      : weight_(*job.weight),
+        blocks_(job.work.blocks),
+        distance_(job.work.rows < kRowsToFetchDuring ? crypto::Distance::kFar
+                                                     : crypto::Distance::kNear),
+        run_(job.run),
+        shares_(shares) {
     const std::vector<int64_t> ends =
         CutIntoShares(weight_.shape(), blocks_, job.work.rows, shares);
     for (size_t i = 0; i < shares; ++i) {
@@ -74,7 +81,8 @@ class Sharing {
   int64_t PanelsUntil(int64_t unit) const { return (unit + blocks_ - 1) / blocks_; }
 
   weights::PanelReader Read(int64_t first, int64_t last, MutableByteSpan window) const {
-    return weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
+    return weight_.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window,
+                        distance_);
   }
 
   // What a share has of one panel.
@@ -87,6 +95,7 @@ class Sharing {
 
   const weights::PackedWeight& weight_;
   int64_t blocks_;
+  crypto::Distance distance_;
   const RunBlocks& run_;
   std::vector<Share> shares_;
 };
