@@ -35,6 +35,8 @@ constexpr uint64_t kLargestThreadStack = uint64_t{16} << 20;
 constexpr uint64_t kLeastLeakedBytes = 240;
 // Of a request and what comes between two.
 constexpr int kLongestWaitUs = 60'000;
+// Of what a request begins with, up to when rows are looked up.
+constexpr int kBeginUs = 1'500;
 
 // Printed, and taken from EPHEMERAL_FORENSICS_SEED if that is set.
 uint32_t Seed() {
@@ -91,9 +93,11 @@ class Asking {
   Asking(session::Session& session, const WatchedModel& model)
       : thread_([this, &session, &model] {
           while (!stop_) {
+            ++begun_;
             const auto answer = session.Infer(model.split.topology, model.inputs);
             if (!answer) {
               ADD_FAILURE() << answer.error().what;
+              stop_ = true;
               return;
             }
             peak_ = std::max(peak_.load(), answer->measured.peak_plaintext_weight_bytes);
@@ -107,11 +111,18 @@ class Asking {
     stop_ = true;
     if (thread_.joinable()) thread_.join();
   }
+  /// Returns when the next request begins.
+  void AwaitNext() const {
+    for (const uint64_t seen = begun_; begun_ == seen && !stop_;) {
+      std::this_thread::sleep_for(microseconds(20));
+    }
+  }
   /// The largest that a reply reported.
   uint64_t peak() const { return peak_; }
 
  private:
   std::atomic<bool> stop_ = false;
+  std::atomic<uint64_t> begun_ = 0;
   std::atomic<uint64_t> peak_ = 0;
   std::thread thread_;
 };
@@ -162,8 +173,11 @@ void Forensics::SampleDuring(std::mt19937& random) {
   std::set<std::string> texts;
   uint64_t read = 0;
   for (int i = 0; i < kSamplesDuring; ++i) {
-    std::this_thread::sleep_for(
-        microseconds(std::uniform_int_distribution<int>(0, kLongestWaitUs)(random)));
+    // Rows are looked up in a hundredth of a request's time: every other sample looks for them.
+    const bool is_begin = i % 2 == 1;
+    if (is_begin) asking.AwaitNext();
+    std::this_thread::sleep_for(microseconds(
+        std::uniform_int_distribution<int>(0, is_begin ? kBeginUs : kLongestWaitUs)(random)));
     const Sample sample = sampler_->Take();
     open.push_back(sample.BytesOf(kWeight));
     most = std::max(most, open.back());
