@@ -79,8 +79,8 @@ class IpsecBlobCipher final : public BlobCipher {
     return reinterpret_cast<const gcm_key_data*>(expanded_key_.Reveal().data());
   }
 
-  // In pieces so short that what follows them is there in time. The processor's own prefetching
-  // ends at each page, which leaves half of memory's delay.
+  // In pieces so short that what follows them is there in time: the processor's own prefetching
+  // ends at each page.
   void DecryptFar(gcm_context_data& context, const uint8_t* sealed,
                   MutableByteSpan plaintext) const {
     constexpr size_t kPiece = 1024;
