@@ -188,6 +188,14 @@ DerivedWeights::~DerivedWeights() {
   ledger_->LetGo(bytes);
 }
 
+MutableByteSpan DerivedWeights::Renew() {
+  const Clock::time_point now = Clock::now();
+  const auto age = now - made_at_;
+  ledger_->Aged(block_.bytes().size(), age, age);
+  made_at_ = now;
+  return block_.bytes();
+}
+
 PackedWeight::PackedWeight(const SealedModel& model, const WeightInfo& weight, Ledger& ledger)
     : model_(&model), weight_(&weight), ledger_(&ledger) {
   CHECK(IsPacked(weight.layout));

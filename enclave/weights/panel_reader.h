@@ -61,8 +61,8 @@ class PanelReader {
   Clock::time_point filled_at_;          // when the newest chunk was
 };
 
-/// Another form of open weights, made of them by a kernel. Counts as open until it is wiped, on
-/// destruction. Move-only.
+/// Memory for another form of open weights, which a kernel makes of them. Counts as open until it
+/// is wiped, on destruction. Move-only.
 class DerivedWeights {
  public:
   DerivedWeights(DerivedWeights&& other) noexcept;
@@ -70,6 +70,8 @@ class DerivedWeights {
   ~DerivedWeights();
 
   MutableByteSpan bytes() { return block_.bytes(); }
+  /// All of it, to be written over: the age of what it holds counts from now on.
+  MutableByteSpan Renew();
 
  private:
   friend class PackedWeight;

@@ -49,10 +49,8 @@ class PanelProduct {
 
   int64_t blocks() const { return product_.lines.images * product_.lines.lines * blocks_; }
 
-  // The blocks [begin, end) of one panel.
-  Done Run(weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
-           ByteSpan ahead) const {
-    const auto index = static_cast<uint64_t>(panel);
+  Done Run(const PanelBlocks& blocks) const {
+    const auto index = static_cast<uint64_t>(blocks.panel);
     Piece piece;
     piece.width = static_cast<int64_t>(shape_.WidthOf(index));
     piece.weights_stride = piece.width;
@@ -61,15 +59,14 @@ class PanelProduct {
       const bool with_bias = i == 0 && shape_.has_bias;
       const int64_t rows = cuts_[i].steps + (with_bias ? 1 : 0);
       TRY(const ByteSpan open,
-          reader.Next(static_cast<uint64_t>(rows * piece.width) * sizeof(float)));
+          blocks.reader.Next(static_cast<uint64_t>(rows * piece.width) * sizeof(float)));
       const auto* values = reinterpret_cast<const float*>(open.data());
       piece.bias = with_bias ? values : nullptr;
       piece.weights = with_bias ? values + piece.width : values;
       piece.segments = cuts_[i].segments;
       piece.is_first = i == 0;
       piece.is_last = i + 1 == cuts_.size();
-      const ByteSpan upcoming = reader.Upcoming();
-      RunPiece(piece, panel, begin, end, upcoming.empty() ? ahead : upcoming);
+      RunPiece(piece, blocks);
     }
     return {};
   }
@@ -87,14 +84,15 @@ class PanelProduct {
   }
 
   // Neighbouring blocks of one line go together.
-  void RunPiece(const Piece& piece, int64_t panel, int64_t begin, int64_t end,
-                ByteSpan sealed) const {
-    Upcoming upcoming = Spread(sealed, piece, end - begin);
-    while (begin < end) {
+  void RunPiece(const Piece& piece, const PanelBlocks& blocks) const {
+    ByteSpan sealed = blocks.reader.Upcoming();
+    if (sealed.empty()) sealed = blocks.ahead;
+    Upcoming upcoming = Spread(sealed, piece, blocks.end - blocks.begin);
+    for (int64_t begin = blocks.begin; begin < blocks.end;) {
       const int64_t line = begin / blocks_;
-      const int64_t stop = std::min(end, (line + 1) * blocks_);
+      const int64_t stop = std::min(blocks.end, (line + 1) * blocks_);
       const int64_t row = begin % blocks_ * kBlockRows;
-      Rows rows = RowsAt(line, panel, row);
+      Rows rows = RowsAt(line, blocks.panel, row);
       rows.count = std::min((stop - line * blocks_) * kBlockRows, product_.lines.rows) - row;
       const auto multiply = product_.is_paired ? MultiplyPairs : MultiplyPiece;
       multiply(piece, product_.strides, rows, product_.epilogue, upcoming);
@@ -129,11 +127,9 @@ Done MultiplyPacked(KernelContext& context, std::span<const Product> products) {
     const int64_t rows = lines.images * lines.lines * lines.rows;
     if (rows == 0) continue;
     const PanelProduct& work = works.emplace_back(product);
-    jobs.push_back(
-        {product.weight,
-         {.blocks = work.blocks(), .rows = rows},
-         [&work](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
-                 ByteSpan ahead) { return work.Run(reader, panel, begin, end, ahead); }});
+    jobs.push_back({.weight = product.weight,
+                    .work = {.blocks = work.blocks(), .rows = rows},
+                    .run = [&work](const PanelBlocks& blocks) { return work.Run(blocks); }});
   }
   return RunOnPanels(context, jobs);
 }

@@ -17,15 +17,21 @@ uint64_t Pack(uint64_t first, uint64_t end) { return first << 32 | end; }
 uint64_t FirstOf(uint64_t items) { return items >> 32; }
 uint64_t EndOf(uint64_t items) { return items & UINT32_MAX; }
 
+// Where a thread keeps open weights.
+struct OwnMemory {
+  MutableByteSpan window;
+  weights::DerivedWeights& derived;
+};
+
 // One job, shared out. The units of work are the blocks of all panels, in their order.
 class Sharing {
  public:
   Sharing(const PanelJob& job, size_t shares)
-      : weight_(*job.weight),
+      : job_(job),
+        weight_(*job.weight),
         blocks_(job.work.blocks),
         distance_(job.work.rows < kRowsToFetchDuring ? crypto::Distance::kFar
                                                      : crypto::Distance::kNear),
-        run_(job.run),
         shares_(shares) {
     const std::vector<int64_t> ends =
         CutIntoShares(weight_.shape(), blocks_, job.work.rows, shares);
@@ -47,24 +53,24 @@ class Sharing {
     return Read(first, first + 1, {}).Upcoming();
   }
 
-  Done RunOwn(size_t index, MutableByteSpan window, ByteSpan ahead) {
+  Done RunOwn(size_t index, const OwnMemory& own, ByteSpan ahead) {
     Share& share = shares_[index];
     std::optional<int64_t> panel = share.panels.TakeFirst();
     if (!panel) return {};
-    weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), window);
+    weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), own.window);
     for (; panel; panel = share.panels.TakeFirst()) {
-      TRY_OK(RunPanel(reader, *panel, share, ahead));
+      TRY_OK(RunPanel(reader, *panel, share, own, ahead));
     }
     return {};
   }
 
   // What nobody has begun of the other shares.
-  Done RunOthers(size_t index, MutableByteSpan window, ByteSpan ahead) {
+  Done RunOthers(size_t index, const OwnMemory& own, ByteSpan ahead) {
     for (size_t i = 1; i < shares_.size(); ++i) {
       Share& other = shares_[(index + i) % shares_.size()];
       while (const std::optional<int64_t> panel = other.panels.TakeLast()) {
-        weights::PanelReader reader = Read(*panel, *panel + 1, window);
-        TRY_OK(RunPanel(reader, *panel, other, ahead));
+        weights::PanelReader reader = Read(*panel, *panel + 1, own.window);
+        TRY_OK(RunPanel(reader, *panel, other, own, ahead));
       }
     }
     return {};
@@ -87,16 +93,16 @@ class Sharing {
 
   // What a share has of one panel.
   Done RunPanel(weights::PanelReader& reader, int64_t panel, const Share& share,
-                ByteSpan ahead) const {
+                const OwnMemory& own, ByteSpan ahead) const {
     const int64_t base = panel * blocks_;
-    return run_(reader, panel, std::max(share.begin - base, int64_t{0}),
-                std::min(share.end - base, blocks_), ahead);
+    return job_.run({reader, own.derived, panel, std::max(share.begin - base, int64_t{0}),
+                     std::min(share.end - base, blocks_), ahead});
   }
 
+  const PanelJob& job_;
   const weights::PackedWeight& weight_;
   int64_t blocks_;
   crypto::Distance distance_;
-  const RunBlocks& run_;
   std::vector<Share> shares_;
 };
 
@@ -185,15 +191,18 @@ Done RunOnPanels(KernelContext& context, std::span<const PanelJob> jobs) {
       std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, most_units)));
   std::deque<Sharing> sharings;
   for (const PanelJob& job : jobs) sharings.emplace_back(job, shares);
+  const auto most_derived = std::ranges::max_element(jobs, {}, &PanelJob::derived_bytes);
   const auto run_share = [&](size_t share) -> Done {
-    const MutableByteSpan window = context.Window(share);
+    TRY(weights::DerivedWeights derived,
+        most_derived->weight->Derive(context.arena(), most_derived->derived_bytes));
+    const OwnMemory own = {context.Window(share), derived};
     const ByteSpan after = context.SealedAhead(share, shares);
     for (size_t i = 0; i < sharings.size(); ++i) {
       const bool is_last = i + 1 == sharings.size();
       const ByteSpan ahead = is_last ? after : sharings[i + 1].FirstSealed(share);
-      TRY_OK(sharings[i].RunOwn(share, window, ahead));
+      TRY_OK(sharings[i].RunOwn(share, own, ahead));
     }
-    for (Sharing& sharing : sharings) TRY_OK(sharing.RunOthers(share, window, after));
+    for (Sharing& sharing : sharings) TRY_OK(sharing.RunOthers(share, own, after));
     return {};
   };
   return context.threads().TryParallelFor(shares, 1, [&](size_t begin, size_t end) -> Done {

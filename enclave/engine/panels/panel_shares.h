@@ -41,23 +41,31 @@ struct PanelWork {
   int64_t rows = 0;    ///< of all blocks together
 };
 
-/// Does the blocks [begin, end) of a panel, which the reader reads next. `ahead` is what the thread
-/// will open when it has read all that the reader is for: for the cache, never to be read
-/// otherwise.
-using RunBlocks = std::function<Done(weights::PanelReader& reader, int64_t panel, int64_t begin,
-                                     int64_t end, ByteSpan ahead)>;
+/// What a thread has to do of one panel.
+struct PanelBlocks {
+  weights::PanelReader& reader;      ///< reads the panel next
+  weights::DerivedWeights& derived;  ///< of PanelJob::derived_bytes, the thread's own
+  int64_t panel = 0;
+  int64_t begin = 0;
+  int64_t end = 0;
+  /// What the thread will open when it has read all that the reader is for: for the cache, never
+  /// to be read otherwise.
+  ByteSpan ahead;
+};
 
 /// All that there is to do with one weight, which outlives it.
 struct PanelJob {
   const weights::PackedWeight* weight = nullptr;
   PanelWork work;
-  RunBlocks run;
+  std::function<Done(const PanelBlocks& blocks)> run;
+  size_t derived_bytes = 0;  ///< that a thread needs for another form of one panel's weights
 };
 
 /// Does all blocks of all panels of all jobs, on as many threads as that is worth: a thread's share
 /// is a run of each weight's panels, which one reader reads, and no job waits for another. Opened
 /// twice are the panels at its ends, perhaps, and chunks that a panel which another thread took
-/// shares with its neighbours. Not from within a parallel region. Errors: those of `run`.
+/// shares with its neighbours. Not from within a parallel region. Errors: those of `run`,
+/// kOverLimit `session_memory_exceeded`.
 Done RunOnPanels(KernelContext& context, std::span<const PanelJob> jobs);
 
 }  // namespace ephemeralml::engine::panels

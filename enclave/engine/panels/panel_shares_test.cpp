@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <numeric>
 #include <thread>
 
@@ -105,13 +107,13 @@ TEST(RunOnPanels, DoesEachBlockOfEachPanelOnce) {
     NodeContext context(resources, {}, {});
     std::vector<std::atomic<int>> done(3 * kBlocks);
     const weights::PackedWeight packed(model, weight, ledger);
-    const PanelJob job = {
-        &packed,
-        {.blocks = kBlocks, .rows = 1000},
-        [&](weights::PanelReader&, int64_t panel, int64_t begin, int64_t end, ByteSpan) {
-          for (; begin < end; ++begin) ++done[static_cast<size_t>(panel * kBlocks + begin)];
-          return Done();
-        }};
+    const auto run = [&](const PanelBlocks& blocks) {
+      for (int64_t block = blocks.begin; block < blocks.end; ++block) {
+        ++done[static_cast<size_t>(blocks.panel * kBlocks + block)];
+      }
+      return Done();
+    };
+    const PanelJob job = {&packed, {.blocks = kBlocks, .rows = 1000}, run};
     ASSERT_TRUE(RunOnPanels(context, {&job, 1}).has_value());
     for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1) << count << " threads";
   }
@@ -139,25 +141,64 @@ TEST(RunOnPanels, DoesAllJobsInOneRegion) {
     std::vector<std::atomic<int>> of_first(3);
     std::vector<std::atomic<int>> of_second(8 * 5);
     std::atomic<const uint8_t*> ahead = nullptr;
-    const PanelJob jobs[] = {
-        {&first,
-         {.blocks = 3, .rows = 1000},
-         [&](weights::PanelReader&, int64_t, int64_t begin, int64_t end, ByteSpan sealed) {
-           if (begin == 0) ahead = sealed.data();
-           for (; begin < end; ++begin) ++of_first[static_cast<size_t>(begin)];
-           return Done();
-         }},
-        {&second,
-         {.blocks = 5, .rows = 1000},
-         [&](weights::PanelReader&, int64_t panel, int64_t begin, int64_t end, ByteSpan) {
-           for (; begin < end; ++begin) ++of_second[static_cast<size_t>(panel * 5 + begin)];
-           return Done();
-         }}};
+    const auto run_first = [&](const PanelBlocks& blocks) {
+      if (blocks.begin == 0) ahead = blocks.ahead.data();
+      for (int64_t i = blocks.begin; i < blocks.end; ++i) ++of_first[static_cast<size_t>(i)];
+      return Done();
+    };
+    const auto run_second = [&](const PanelBlocks& blocks) {
+      for (int64_t i = blocks.begin; i < blocks.end; ++i) {
+        ++of_second[static_cast<size_t>(blocks.panel * 5 + i)];
+      }
+      return Done();
+    };
+    const PanelJob jobs[] = {{&first, {.blocks = 3, .rows = 1000}, run_first},
+                             {&second, {.blocks = 5, .rows = 1000}, run_second}};
     ASSERT_TRUE(RunOnPanels(context, jobs).has_value());
     for (const std::atomic<int>& times : of_first) EXPECT_EQ(times, 1) << count << " threads";
     for (const std::atomic<int>& times : of_second) EXPECT_EQ(times, 1) << count << " threads";
     if (count > 1) continue;
     EXPECT_EQ(ahead, second.Read(0, 1, {}).Upcoming().data());
+  }
+}
+
+TEST(RunOnPanels, LendsMemoryThatCountsAsOpenAndIsWiped) {
+  constexpr size_t kBytes = 4096;
+  weights::testing::TestBlob blob;
+  const weights::WeightInfo weight = blob.AddPacked({64, 256}, std::vector<float>(size_t{64} * 256),
+                                                    {}, weights::PanelLayout::kMatrixPanels);
+  blob.Seal();
+  const weights::SealedModel model = blob.model();
+  const auto arena = *Arena::Create(size_t{64} << 20);
+  for (const size_t count : {1, 2}) {
+    weights::Ledger ledger;
+    Threads threads(count);
+    auto windows = *MakeWindows(*arena, model, count);
+    const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
+    NodeContext context(resources, {}, {});
+    const weights::PackedWeight packed(model, weight, ledger);
+    std::mutex mutex;
+    std::map<uint8_t*, std::thread::id> lent;
+    const auto run = [&](const PanelBlocks& blocks) {
+      const MutableByteSpan memory = blocks.derived.Renew();
+      EXPECT_EQ(memory.size(), kBytes);
+      const std::lock_guard lock(mutex);
+      const auto [of, is_new] = lent.emplace(memory.data(), std::this_thread::get_id());
+      EXPECT_EQ(of->second, std::this_thread::get_id());
+      // What the panel before left is there to be written over.
+      EXPECT_EQ(memory.back(), is_new ? 0 : 0xab);
+      std::ranges::fill(memory, uint8_t{0xab});
+      return Done();
+    };
+    const PanelJob job = {&packed, {.blocks = 10, .rows = 1000}, run, kBytes};
+    ASSERT_TRUE(RunOnPanels(context, {&job, 1}).has_value());
+    EXPECT_GE(ledger.Read().peak_plaintext_bytes, kBytes);
+    EXPECT_LE(ledger.Read().peak_plaintext_bytes, count * kBytes);
+    EXPECT_EQ(ledger.Read().bytes_opened, 0U);
+    for (const auto& [data, of] : lent) {
+      const MutableByteSpan memory(data, kBytes);
+      EXPECT_TRUE(std::ranges::all_of(memory, [](uint8_t byte) { return byte == 0; }));
+    }
   }
 }
 
@@ -177,15 +218,13 @@ TEST(RunOnPanels, SaysWhatEachThreadOpensNext) {
   NodeContext context(resources, {}, {}, &next);
   std::vector<const uint8_t*> ahead(8);
   const weights::PackedWeight packed(model, weight, ledger);
-  const PanelJob job = {
-      &packed,
-      {.blocks = 10, .rows = 128},
-      [&](weights::PanelReader&, int64_t panel, int64_t begin, int64_t end, ByteSpan sealed) {
-        EXPECT_EQ(begin, 0);
-        EXPECT_EQ(end, 10);
-        ahead[static_cast<size_t>(panel)] = sealed.data();
-        return Done();
-      }};
+  const auto run = [&](const PanelBlocks& blocks) {
+    EXPECT_EQ(blocks.begin, 0);
+    EXPECT_EQ(blocks.end, 10);
+    ahead[static_cast<size_t>(blocks.panel)] = blocks.ahead.data();
+    return Done();
+  };
+  const PanelJob job = {&packed, {.blocks = 10, .rows = 128}, run};
   ASSERT_TRUE(RunOnPanels(context, {&job, 1}).has_value());
   // Where a panel of the next weight begins.
   const auto sealed_at = [&](uint64_t panel) {

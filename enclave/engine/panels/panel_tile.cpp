@@ -1,6 +1,8 @@
 #include "enclave/engine/panels/panel_tile.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "enclave/engine/panels/vector_units.h"
 
@@ -145,6 +147,8 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
   Begin(tile, sums);
   const float* weights = tile.piece.weights + tile.first;
   const int64_t stride = tile.piece.weights_stride;
+  // A pointer of its own: offsets from the other would need more registers than there are.
+  const float* ahead = weights + kPrefetchSteps * stride;
   for (const Segment& segment : tile.piece.segments) {
     Left<kRows, kRowStride> left(tile.rows.left + segment.offset, tile.strides.left);
     for (int64_t step = segment.steps; step > 0; --step) {
@@ -152,7 +156,7 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
       EPHEMERAL_UNROLL
       for (int v = 0; v < kVectors; ++v) {
         w[v] = hn::LoadU(d, weights + v * kLanes);
-        __builtin_prefetch(weights + kPrefetchSteps * stride + v * kLanes, 0, 3);
+        __builtin_prefetch(ahead + v * kLanes, 0, 3);
       }
       EPHEMERAL_UNROLL
       for (int r = 0; r < kRows; ++r) {
@@ -161,6 +165,7 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
         for (int v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(x, w[v], sums[r][v]);
       }
       weights += stride;
+      ahead += stride;
       left.Advance();
       if (step % 4 == 0) Prefetch(upcoming);
     }
@@ -228,21 +233,19 @@ HWY_NOINLINE void Finish(const Strides& strides, const Rows& rows, int64_t colum
 
 using MultiplyFunction = void (*)(const Tile&, Upcoming&);
 
-// By height, of which the last is 14 where nine heights are listed.
+template <int kVectors, int64_t kRowStride, int... kHeights>
+constexpr std::array<MultiplyFunction, sizeof...(kHeights)> TilesOfHeights(
+    std::integer_sequence<int, kHeights...> /*heights*/) {
+  return {Multiply<kHeights + 1, kVectors, kRowStride>...};
+}
+
+// By height, from one row on.
 template <int kVectors, int64_t kRowStride>
 std::span<const MultiplyFunction> Tiles() {
   constexpr int kTallest = kLanes != 16 ? 6 : kVectors == 4 ? 6 : kVectors == 3 ? 8 : 14;
-  static constexpr MultiplyFunction kTiles[] = {
-      Multiply<1, kVectors, kRowStride>,
-      Multiply<2, kVectors, kRowStride>,
-      Multiply<3, kVectors, kRowStride>,
-      Multiply<4, kVectors, kRowStride>,
-      Multiply<5, kVectors, kRowStride>,
-      Multiply<6, kVectors, kRowStride>,
-      Multiply<std::min(kTallest, 7), kVectors, kRowStride>,
-      Multiply<std::min(kTallest, 8), kVectors, kRowStride>,
-      Multiply<kTallest, kVectors, kRowStride>};
-  return std::span(kTiles).first(kTallest == 14 ? 9 : kTallest);
+  static constexpr auto kTiles =
+      TilesOfHeights<kVectors, kRowStride>(std::make_integer_sequence<int, kTallest>());
+  return kTiles;
 }
 
 template <int64_t kRowStride>
@@ -270,20 +273,11 @@ int64_t TileColumns(int64_t width, int64_t rows) {
   return width == 64 && rows > 6 ? 32 : width;
 }
 
-// The tallest that leaves nothing, or enough rows for a tile that isn't slow.
-int64_t NextHeight(size_t tiles, int64_t rows_left) {
-  constexpr int64_t kLeastGood = 3;
-  constexpr int64_t kHighest = 14;
-  const auto most = static_cast<int64_t>(tiles);
-  const auto leaves_enough = [rows_left](int64_t height) {
-    return rows_left == height || rows_left >= height + kLeastGood;
-  };
-  if (most == 9 && leaves_enough(kHighest)) return kHighest;
-  int64_t height = std::min(rows_left, std::min<int64_t>(most, 8));
-  for (; height > kLeastGood; --height) {
-    if (leaves_enough(height)) return height;
-  }
-  return height;
+// As few tiles as can be, all about as high: low ones are slow.
+int64_t NextHeight(size_t tallest, int64_t rows_left) {
+  const auto most = static_cast<int64_t>(tallest);
+  const int64_t tiles = (rows_left + most - 1) / most;
+  return (rows_left + tiles - 1) / tiles;
 }
 
 void MultiplyRows(const Piece& piece, const Strides& strides, const Rows& rows,
@@ -295,7 +289,7 @@ void MultiplyRows(const Piece& piece, const Strides& strides, const Rows& rows,
   const bool is_finished = bounds.is_bounded || epilogue.activation == Activation::kNone;
   for (int64_t row = 0; row < rows.count;) {
     const int64_t height = NextHeight(tiles.size(), rows.count - row);
-    const MultiplyFunction multiply = tiles[std::min<size_t>(height, tiles.size()) - 1];
+    const MultiplyFunction multiply = tiles[static_cast<size_t>(height) - 1];
     Rows part = {rows.left + row * strides.left, rows.result + row * strides.result,
                  rows.residual == nullptr ? nullptr : rows.residual + row * strides.result, height};
     for (int64_t first = 0; first < piece.width; first += width) {

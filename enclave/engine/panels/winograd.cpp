@@ -65,6 +65,9 @@ struct Sizes {
   int64_t piece_blocks;
   int64_t pieces;
 
+  // The transformed weights of one position, for so many columns.
+  int64_t PositionFloats(int64_t width) const { return piece_blocks * 16 * width + kApart; }
+
   // Block `block` of all pictures'.
   Tiles TilesAt(int64_t block) const {
     const int64_t first = block % tile_blocks * block_tiles;
@@ -87,13 +90,11 @@ class PanelConvolution {
         columns_(static_cast<int64_t>(shape.ColumnsOf(static_cast<uint64_t>(panel)))) {}
 
   // The blocks of tiles [begin, end).
-  Done Run(KernelContext& context, const weights::PackedWeight& weight,
-           weights::PanelReader& reader, int64_t begin, int64_t end, ByteSpan ahead) {
-    const int64_t transformed = sizes_.positions * PositionFloats();
-    TRY(weights::DerivedWeights derived,
-        weight.Derive(context.arena(), Bytes(transformed + width_)));
-    weights_ = Floats(derived.bytes());
-    bias_ = weights_ + transformed;
+  Done Run(KernelContext& context, const PanelBlocks& work) {
+    const int64_t begin = work.begin;
+    const int64_t end = work.end;
+    weights_ = Floats(work.derived.Renew());
+    bias_ = weights_ + sizes_.positions * PositionFloats();
     // Where a sum is whole after one piece it needn't wait beside others.
     sums_blocks_ = sizes_.pieces == 1 ? 1 : end - begin;
     const int64_t block_inputs =
@@ -103,8 +104,8 @@ class PanelConvolution {
     inputs_ = Floats(scratch.bytes());
     sums_ = inputs_ + block_inputs;
     for (int64_t piece = 0; piece < sizes_.pieces; ++piece) {
-      TRY_OK(OpenPiece(reader, piece));
-      Upcoming upcoming = UpcomingDuring(reader, ahead, end - begin);
+      TRY_OK(OpenPiece(work.reader, piece));
+      Upcoming upcoming = UpcomingDuring(work.reader, work.ahead, end - begin);
       for (int64_t block = begin; block < end; ++block) {
         RunBlock(piece, block, sums_ + (block - begin) % sums_blocks_ * BlockSums(), upcoming);
       }
@@ -115,7 +116,7 @@ class PanelConvolution {
 
  private:
   static size_t Bytes(int64_t floats) { return static_cast<size_t>(floats) * sizeof(float); }
-  int64_t PositionFloats() const { return sizes_.piece_blocks * 16 * width_ + kApart; }
+  int64_t PositionFloats() const { return sizes_.PositionFloats(width_); }
   int64_t BlockSums() const { return sizes_.positions * sizes_.block_tiles * width_; }
   int64_t BlocksOfPiece(int64_t piece) const {
     return std::min(sizes_.piece_blocks, c_.blocks - piece * sizes_.piece_blocks);
@@ -240,13 +241,17 @@ Done ConvolveByTiles(KernelContext& context, const weights::PackedWeight& weight
   const Sizes sizes(weight.shape(), convolution);
   // For each tile and channel a product for each position, in place of a pixel's 9 steps.
   const int64_t rows = convolution.images * sizes.cut.tiles() * sizes.positions / kTileTaps;
-  const PanelJob job = {&weight,
-                        {.blocks = convolution.images * sizes.tile_blocks, .rows = rows},
-                        [&](weights::PanelReader& reader, int64_t panel, int64_t begin, int64_t end,
-                            ByteSpan ahead) -> Done {
-                          PanelConvolution work(convolution, sizes, weight.shape(), panel);
-                          return work.Run(context, weight, reader, begin, end, ahead);
-                        }};
+  const auto width = static_cast<int64_t>(weight.shape().WidthOf(0));
+  const int64_t derived = sizes.positions * sizes.PositionFloats(width) + width;
+  const PanelJob job = {.weight = &weight,
+                        .work = {.blocks = convolution.images * sizes.tile_blocks, .rows = rows},
+                        .run =
+                            [&](const PanelBlocks& blocks) {
+                              PanelConvolution work(convolution, sizes, weight.shape(),
+                                                    blocks.panel);
+                              return work.Run(context, blocks);
+                            },
+                        .derived_bytes = static_cast<size_t>(derived) * sizeof(float)};
   return RunOnPanels(context, {&job, 1});
 }
 
