@@ -2,8 +2,8 @@
 
 #include <limits>
 
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
-#include "enclave/engine/kernels/testing/random_values.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {

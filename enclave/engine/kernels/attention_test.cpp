@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
 
 namespace ephemeralml::engine::kernels {
@@ -10,12 +10,8 @@ namespace {
 
 using testing::OpTester;
 
-std::vector<float> Random(const Shape& shape, uint32_t seed) {
-  std::mt19937 generator(seed);
-  std::uniform_real_distribution<float> values(-1, 1);
-  std::vector<float> result(*ElementCount(shape));
-  for (float& value : result) value = values(generator);
-  return result;
+std::vector<float> Random(const Shape& shape, uint64_t seed) {
+  return testing::RandomValues(*ElementCount(shape), seed, 1);
 }
 
 struct Sizes {

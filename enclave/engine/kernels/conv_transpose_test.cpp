@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/reference/conv.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
-#include "enclave/engine/kernels/testing/random_values.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {

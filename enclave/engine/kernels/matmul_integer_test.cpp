@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
-#include "enclave/engine/kernels/testing/random_values.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <random>
-
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
 
 namespace ephemeralml::engine::kernels {
@@ -9,12 +8,8 @@ namespace {
 
 using testing::OpTester;
 
-std::vector<float> Random(const Shape& shape, uint32_t seed) {
-  std::mt19937 generator(seed);
-  std::uniform_real_distribution<float> values(-1, 1);
-  std::vector<float> result(*ElementCount(shape));
-  for (float& value : result) value = values(generator);
-  return result;
+std::vector<float> Random(const Shape& shape, uint64_t seed) {
+  return testing::RandomValues(*ElementCount(shape), seed, 1);
 }
 
 // [N, C, H, W] to [N, blocks, H, W, 16].

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/half.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
-#include "enclave/engine/kernels/testing/random_values.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
-#include "enclave/engine/kernels/testing/random_values.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {

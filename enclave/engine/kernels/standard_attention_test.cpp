@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
 
 namespace ephemeralml::engine::kernels {
@@ -12,14 +12,6 @@ using testing::OpTester;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr int64_t kHuge = int64_t{1} << 28;
-
-std::vector<float> Random(size_t count, uint32_t seed) {
-  std::mt19937 generator(seed);
-  std::uniform_real_distribution<float> values(-1, 1);
-  std::vector<float> result(count);
-  for (float& value : result) value = values(generator);
-  return result;
-}
 
 // Four heads of queries over two of keys, of which two rows are a cache's.
 constexpr size_t kBatch = 2;
@@ -33,10 +25,11 @@ constexpr size_t kColumns = 3;
 constexpr size_t kValueColumns = 2;
 
 struct Case {
-  std::vector<float> q = Random(kBatch * kHeads * kQueries * kColumns, 1);
-  std::vector<float> k = Random(kBatch * kKeyHeads * kKeys * kColumns, 2);  // with the cache
-  std::vector<float> v = Random(kBatch * kKeyHeads * kKeys * kValueColumns, 3);
-  std::vector<float> mask = Random(kQueries * kKeys, 4);
+  std::vector<float> q = testing::RandomValues(kBatch * kHeads * kQueries * kColumns, 1, 1);
+  std::vector<float> k =
+      testing::RandomValues(kBatch * kKeyHeads * kKeys * kColumns, 2, 1);  // with the cache
+  std::vector<float> v = testing::RandomValues(kBatch * kKeyHeads * kKeys * kValueColumns, 3, 1);
+  std::vector<float> mask = testing::RandomValues(kQueries * kKeys, 4, 1);
   double scale = 0.7;
   double cap = 1.5;
   bool is_causal = false;

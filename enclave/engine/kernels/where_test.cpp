@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/engine/kernels/testing/op_tester.h"
-#include "enclave/engine/kernels/testing/random_values.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {

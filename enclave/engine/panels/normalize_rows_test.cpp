@@ -15,7 +15,7 @@ class NormalizeRows : public weights::testing::EachVectorUnit {};
 
 // A row against plain loops in double precision.
 void ExpectNormalized(size_t count, bool with_bias) {
-  SCOPED_TRACE(testing::Message() << count << " elements");
+  SCOPED_TRACE(::testing::Message() << count << " elements");
   std::mt19937 generator(static_cast<uint32_t>(count));
   std::uniform_real_distribution<float> values(-1, 3);
   std::vector<float> x(count), scale(count), bias(count), y(count + 1, 777.0f);

@@ -97,7 +97,7 @@ struct Way {
 
 // Bit by bit: whatever the processor, the answer is the same.
 void ExpectPlainLoopsResult(const Way& way, int64_t rows, int64_t columns) {
-  SCOPED_TRACE(testing::Message() << rows << "x" << columns);
+  SCOPED_TRACE(::testing::Message() << rows << "x" << columns);
   const int64_t width = (columns + 15) / 16 * 16;
   const std::vector<float> left = RandomRows(rows, 1);
   const std::vector<float> right = RandomRows(columns, 2);  // by column

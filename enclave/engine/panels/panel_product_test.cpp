@@ -3,24 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
-#include "enclave/engine/base/node_context.h"
+#include "enclave/engine/base/testing/packed_run.h"
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/weights/testing/each_vector_unit.h"
-#include "enclave/weights/testing/test_blob.h"
 
 namespace ephemeralml::engine::panels {
 namespace {
 
-constexpr size_t kArenaBytes = size_t{256} << 20;
-
-std::vector<float> Random(size_t count, uint32_t seed) {
-  std::mt19937 generator(seed);
-  std::uniform_real_distribution<float> values(-1, 1);
-  std::vector<float> result(count);
-  for (float& value : result) value = values(generator);
-  return result;
-}
+using engine::testing::RandomValues;
 
 double Apply(double x, const Epilogue& epilogue) {
   const auto bounded = [](double v, double low, double high) {
@@ -62,27 +53,22 @@ struct Case {
 
 // A matrix product against plain loops in double precision.
 void ExpectMatrixProduct(const Case& c) {
-  SCOPED_TRACE(testing::Message() << c.rows << "x" << c.inner << "x" << c.columns << ", "
-                                  << c.threads << " threads");
+  SCOPED_TRACE(::testing::Message()
+               << c.rows << "x" << c.inner << "x" << c.columns << ", " << c.threads << " threads");
   const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
-  const std::vector<float> a = Random(size(c.rows, c.inner), 1);
-  const std::vector<float> b = Random(size(c.inner, c.columns), 2);
-  const std::vector<float> bias = c.bias ? Random(size(c.columns, 1), 3) : std::vector<float>();
-  const std::vector<float> residual = Random(size(c.rows, c.columns), 4);
-  const auto arena = *Arena::Create(kArenaBytes);
+  const std::vector<float> a = RandomValues(size(c.rows, c.inner), 1, 1);
+  const std::vector<float> b = RandomValues(size(c.inner, c.columns), 2, 1);
+  const std::vector<float> bias =
+      c.bias ? RandomValues(size(c.columns, 1), 3, 1) : std::vector<float>();
+  const std::vector<float> residual = RandomValues(size(c.rows, c.columns), 4, 1);
   weights::testing::TestBlob blob;
   const weights::WeightInfo weight =
       blob.AddPacked({c.inner, c.columns}, b, bias, weights::PanelLayout::kMatrixPanels);
   blob.Seal();
-  const weights::SealedModel model = blob.model();
-  weights::Ledger ledger;
-  Threads threads(c.threads);
-  auto windows = *MakeWindows(*arena, model, c.threads);
-  const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
-  NodeContext context(resources, {}, {});
+  engine::testing::PackedRun run(blob, c.threads);
   std::vector<float> y(residual.size() + 16, 777.0f);
   const Segment segment{0, c.inner};
-  const weights::PackedWeight packed(model, weight, ledger);
+  const weights::PackedWeight packed = run.Packed(weight);
   Product product;
   product.weight = &packed;
   product.left = a.data();
@@ -93,7 +79,7 @@ void ExpectMatrixProduct(const Case& c) {
   product.result_panel = 64;
   product.segments = {&segment, 1};
   product.epilogue = c.epilogue;
-  const Done done = MultiplyPacked(context, {&product, 1});
+  const Done done = MultiplyPacked(run.context(), {&product, 1});
   ASSERT_TRUE(done.has_value()) << done.error().reason;
   for (int64_t row = 0; row < c.rows; ++row) {
     for (int64_t column = 0; column < c.columns; ++column) {
@@ -110,10 +96,7 @@ void ExpectMatrixProduct(const Case& c) {
     }
   }
   for (size_t i = residual.size(); i < y.size(); ++i) ASSERT_EQ(y[i], 777.0f) << "ran past the end";
-  EXPECT_EQ(ledger.Read().bytes_opened, ledger.Read().bytes_wiped);
-  for (const ArenaBlock& window : windows) {
-    EXPECT_TRUE(std::ranges::all_of(window.bytes(), [](uint8_t byte) { return byte == 0; }));
-  }
+  run.ExpectAllWiped();
 }
 
 class PanelProduct : public weights::testing::EachVectorUnit {};

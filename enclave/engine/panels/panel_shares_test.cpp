@@ -8,11 +8,12 @@
 #include <numeric>
 #include <thread>
 
-#include "enclave/engine/base/node_context.h"
-#include "enclave/weights/testing/test_blob.h"
+#include "enclave/engine/base/testing/packed_run.h"
 
 namespace ephemeralml::engine::panels {
 namespace {
+
+using engine::testing::PackedRun;
 
 TEST(ItemQueue, GivesPanelsFromBothEndsUntilTheyMeet) {
   ItemQueue queue;
@@ -97,24 +98,18 @@ TEST(RunOnPanels, DoesEachBlockOfEachPanelOnce) {
   const weights::WeightInfo weight = blob.AddPacked({64, 160}, std::vector<float>(size_t{64} * 160),
                                                     {}, weights::PanelLayout::kMatrixPanels);
   blob.Seal();
-  const weights::SealedModel model = blob.model();
-  const auto arena = *Arena::Create(size_t{64} << 20);
   for (const size_t count : {1, 2, 3, 7}) {
-    weights::Ledger ledger;
-    Threads threads(count);
-    auto windows = *MakeWindows(*arena, model, count);
-    const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
-    NodeContext context(resources, {}, {});
+    PackedRun run(blob, count);
     std::vector<std::atomic<int>> done(3 * kBlocks);
-    const weights::PackedWeight packed(model, weight, ledger);
-    const auto run = [&](const PanelBlocks& blocks) {
+    const weights::PackedWeight packed = run.Packed(weight);
+    const auto note = [&](const PanelBlocks& blocks) {
       for (int64_t block = blocks.begin; block < blocks.end; ++block) {
         ++done[static_cast<size_t>(blocks.panel * kBlocks + block)];
       }
       return Done();
     };
-    const PanelJob job = {&packed, {.blocks = kBlocks, .rows = 1000}, run};
-    ASSERT_TRUE(RunOnPanels(context, {&job, 1}).has_value());
+    const PanelJob job = {&packed, {.blocks = kBlocks, .rows = 1000}, note};
+    ASSERT_TRUE(RunOnPanels(run.context(), {&job, 1}).has_value());
     for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1) << count << " threads";
   }
 }
@@ -128,33 +123,27 @@ TEST(RunOnPanels, DoesAllJobsInOneRegion) {
       blob.AddPacked({64, 40}, std::vector<float>(size_t{64} * 40), {}, layout);
   const weights::WeightInfo large = blob.AddPacked({64, 512}, values, {}, layout);
   blob.Seal();
-  const weights::SealedModel model = blob.model();
-  const auto arena = *Arena::Create(size_t{64} << 20);
   for (const size_t count : {1, 2, 7}) {
-    weights::Ledger ledger;
-    Threads threads(count);
-    auto windows = *MakeWindows(*arena, model, count);
-    const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
-    NodeContext context(resources, {}, {});
-    const weights::PackedWeight first(model, small, ledger);
-    const weights::PackedWeight second(model, large, ledger);
+    PackedRun run(blob, count);
+    const weights::PackedWeight first = run.Packed(small);
+    const weights::PackedWeight second = run.Packed(large);
     std::vector<std::atomic<int>> of_first(3);
     std::vector<std::atomic<int>> of_second(8 * 5);
     std::atomic<const uint8_t*> ahead = nullptr;
-    const auto run_first = [&](const PanelBlocks& blocks) {
+    const auto note_first = [&](const PanelBlocks& blocks) {
       if (blocks.begin == 0) ahead = blocks.ahead.data();
       for (int64_t i = blocks.begin; i < blocks.end; ++i) ++of_first[static_cast<size_t>(i)];
       return Done();
     };
-    const auto run_second = [&](const PanelBlocks& blocks) {
+    const auto note_second = [&](const PanelBlocks& blocks) {
       for (int64_t i = blocks.begin; i < blocks.end; ++i) {
         ++of_second[static_cast<size_t>(blocks.panel * 5 + i)];
       }
       return Done();
     };
-    const PanelJob jobs[] = {{&first, {.blocks = 3, .rows = 1000}, run_first},
-                             {&second, {.blocks = 5, .rows = 1000}, run_second}};
-    ASSERT_TRUE(RunOnPanels(context, jobs).has_value());
+    const PanelJob jobs[] = {{&first, {.blocks = 3, .rows = 1000}, note_first},
+                             {&second, {.blocks = 5, .rows = 1000}, note_second}};
+    ASSERT_TRUE(RunOnPanels(run.context(), jobs).has_value());
     for (const std::atomic<int>& times : of_first) EXPECT_EQ(times, 1) << count << " threads";
     for (const std::atomic<int>& times : of_second) EXPECT_EQ(times, 1) << count << " threads";
     if (count > 1) continue;
@@ -168,18 +157,12 @@ TEST(RunOnPanels, LendsMemoryThatCountsAsOpenAndIsWiped) {
   const weights::WeightInfo weight = blob.AddPacked({64, 256}, std::vector<float>(size_t{64} * 256),
                                                     {}, weights::PanelLayout::kMatrixPanels);
   blob.Seal();
-  const weights::SealedModel model = blob.model();
-  const auto arena = *Arena::Create(size_t{64} << 20);
   for (const size_t count : {1, 2}) {
-    weights::Ledger ledger;
-    Threads threads(count);
-    auto windows = *MakeWindows(*arena, model, count);
-    const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
-    NodeContext context(resources, {}, {});
-    const weights::PackedWeight packed(model, weight, ledger);
+    PackedRun run(blob, count);
+    const weights::PackedWeight packed = run.Packed(weight);
     std::mutex mutex;
     std::map<uint8_t*, std::thread::id> lent;
-    const auto run = [&](const PanelBlocks& blocks) {
+    const auto note = [&](const PanelBlocks& blocks) {
       const MutableByteSpan memory = blocks.derived.Renew();
       EXPECT_EQ(memory.size(), kBytes);
       const std::lock_guard lock(mutex);
@@ -190,11 +173,11 @@ TEST(RunOnPanels, LendsMemoryThatCountsAsOpenAndIsWiped) {
       std::ranges::fill(memory, uint8_t{0xab});
       return Done();
     };
-    const PanelJob job = {&packed, {.blocks = 10, .rows = 1000}, run, kBytes};
-    ASSERT_TRUE(RunOnPanels(context, {&job, 1}).has_value());
-    EXPECT_GE(ledger.Read().peak_plaintext_bytes, kBytes);
-    EXPECT_LE(ledger.Read().peak_plaintext_bytes, count * kBytes);
-    EXPECT_EQ(ledger.Read().bytes_opened, 0U);
+    const PanelJob job = {&packed, {.blocks = 10, .rows = 1000}, note, kBytes};
+    ASSERT_TRUE(RunOnPanels(run.context(), {&job, 1}).has_value());
+    EXPECT_GE(run.totals().peak_plaintext_bytes, kBytes);
+    EXPECT_LE(run.totals().peak_plaintext_bytes, count * kBytes);
+    EXPECT_EQ(run.totals().bytes_opened, 0U);
     for (const auto& [data, of] : lent) {
       const MutableByteSpan memory(data, kBytes);
       EXPECT_TRUE(std::ranges::all_of(memory, [](uint8_t byte) { return byte == 0; }));
@@ -209,34 +192,28 @@ TEST(RunOnPanels, SaysWhatEachThreadOpensNext) {
   const weights::WeightInfo weight = blob.AddPacked({64, 512}, values, {}, layout);
   const weights::WeightInfo next = blob.AddPacked({64, 512}, values, {}, layout);
   blob.Seal();
-  const weights::SealedModel model = blob.model();
-  const auto arena = *Arena::Create(size_t{64} << 20);
-  weights::Ledger ledger;
-  Threads threads(2);
-  auto windows = *MakeWindows(*arena, model, 2);
-  const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
-  NodeContext context(resources, {}, {}, &next);
+  PackedRun run(blob, 2, &next);
   std::vector<const uint8_t*> ahead(8);
-  const weights::PackedWeight packed(model, weight, ledger);
-  const auto run = [&](const PanelBlocks& blocks) {
+  const weights::PackedWeight packed = run.Packed(weight);
+  const auto note = [&](const PanelBlocks& blocks) {
     EXPECT_EQ(blocks.begin, 0);
     EXPECT_EQ(blocks.end, 10);
     ahead[static_cast<size_t>(blocks.panel)] = blocks.ahead.data();
     return Done();
   };
-  const PanelJob job = {&packed, {.blocks = 10, .rows = 128}, run};
-  ASSERT_TRUE(RunOnPanels(context, {&job, 1}).has_value());
+  const PanelJob job = {&packed, {.blocks = 10, .rows = 128}, note};
+  ASSERT_TRUE(RunOnPanels(run.context(), {&job, 1}).has_value());
   // Where a panel of the next weight begins.
   const auto sealed_at = [&](uint64_t panel) {
     const uint64_t byte = next.offset + next.packed.OffsetOf(panel) * sizeof(float);
-    return model.sealed_chunks.data() +
-           byte / model.cipher->chunk_bytes() * model.cipher->sealed_chunk_bytes();
+    return run.model().sealed_chunks.data() +
+           byte / run.model().cipher->chunk_bytes() * run.model().cipher->sealed_chunk_bytes();
   };
   EXPECT_NE(sealed_at(0), sealed_at(4));
-  EXPECT_EQ(context.SealedAhead(0, 2).data(), sealed_at(0));
-  EXPECT_EQ(context.SealedAhead(1, 2).data(), sealed_at(4));
+  EXPECT_EQ(run.context().SealedAhead(0, 2).data(), sealed_at(0));
+  EXPECT_EQ(run.context().SealedAhead(1, 2).data(), sealed_at(4));
   for (const uint8_t* each : ahead) EXPECT_TRUE(each == sealed_at(0) || each == sealed_at(4));
-  EXPECT_TRUE(NodeContext(resources, {}, {}).SealedAhead(0, 2).empty());
+  EXPECT_TRUE(PackedRun(blob, 2).context().SealedAhead(0, 2).empty());
 }
 
 }  // namespace

@@ -4,23 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
-#include "enclave/engine/base/node_context.h"
+#include "enclave/engine/base/testing/packed_run.h"
+#include "enclave/engine/base/testing/random_values.h"
 #include "enclave/weights/testing/each_vector_unit.h"
-#include "enclave/weights/testing/test_blob.h"
 
 namespace ephemeralml::engine::panels {
 namespace {
 
-constexpr size_t kArenaBytes = size_t{256} << 20;
+using engine::testing::RandomValues;
 
-std::vector<float> Random(int64_t count, uint32_t seed) {
-  std::mt19937 generator(seed);
-  std::uniform_real_distribution<float> values(-1, 1);
-  std::vector<float> result(static_cast<size_t>(count));
-  for (float& value : result) value = values(generator);
-  return result;
+std::vector<float> Random(int64_t count, uint64_t seed) {
+  return RandomValues(static_cast<size_t>(count), seed, 1);
 }
 
 struct Case {
@@ -83,8 +78,9 @@ double Apply(double x, const Epilogue& epilogue) {
 }
 
 void ExpectConvolution(const Case& c) {
-  SCOPED_TRACE(testing::Message() << c.images << " of " << c.channels << " to " << c.columns << ", "
-                                  << c.height << "x" << c.width << ", " << c.threads << " threads");
+  SCOPED_TRACE(::testing::Message()
+               << c.images << " of " << c.channels << " to " << c.columns << ", " << c.height << "x"
+               << c.width << ", " << c.threads << " threads");
   // Sums are up to some tens; larger tiles round two or three times as much.
   const double tolerance = HasTilesOfFour(c) ? 2e-4 : 3e-5;
   const int64_t result_size = c.images * Groups(c.columns) * c.height * c.width * 16;
@@ -93,20 +89,14 @@ void ExpectConvolution(const Case& c) {
   const std::vector<float> weight = Random(c.columns * c.channels * 9, 2);
   const std::vector<float> bias = c.bias ? Random(c.columns, 3) : std::vector<float>();
   const std::vector<float> residual = Random(result_size, 4);
-  const auto arena = *Arena::Create(kArenaBytes);
   weights::testing::TestBlob blob;
   const weights::WeightInfo packed = blob.AddPacked({c.columns, c.channels, 3, 3}, weight, bias,
                                                     weights::PanelLayout::kConvPanels);
   blob.Seal();
-  const weights::SealedModel model = blob.model();
-  weights::Ledger ledger;
-  Threads threads(c.threads);
-  auto windows = *MakeWindows(*arena, model, c.threads);
-  const Resources resources{&model, arena.get(), &ledger, &threads, windows, nullptr};
-  NodeContext context(resources, {}, {});
+  engine::testing::PackedRun run(blob, c.threads);
   std::vector<float> result(static_cast<size_t>(result_size), 777.0f);
   const Done done =
-      ConvolveByTiles(context, weights::PackedWeight(model, packed, ledger),
+      ConvolveByTiles(run.context(), run.Packed(packed),
                       {input.data(), c.images, Groups(c.channels), InputHeight(c), InputWidth(c),
                        c.above, c.before, result.data(), c.residual ? residual.data() : nullptr,
                        Groups(c.columns), c.height, c.width, c.epilogue});
@@ -129,20 +119,16 @@ void ExpectConvolution(const Case& c) {
       }
     }
   }
-  const weights::Ledger::Totals totals = ledger.Read();
-  EXPECT_EQ(totals.bytes_opened, totals.bytes_wiped);
+  run.ExpectAllWiped();
   // With the transformed weights, which take nearly twice as much as those that they are made of.
-  EXPECT_GT(totals.peak_plaintext_bytes, static_cast<uint64_t>(32 * 16 * 32) * sizeof(float));
-  EXPECT_LE(totals.peak_plaintext_bytes, c.threads << 20);
-  for (const ArenaBlock& window : windows) {
-    EXPECT_TRUE(std::ranges::all_of(window.bytes(), [](uint8_t byte) { return byte == 0; }));
-  }
+  EXPECT_GT(run.totals().peak_plaintext_bytes, static_cast<uint64_t>(32 * 16 * 32) * sizeof(float));
+  EXPECT_LE(run.totals().peak_plaintext_bytes, c.threads << 20);
   // A corner of the filter is one of its transform's positions.
   std::vector<float> corners;
   for (int64_t column = 0; column < 8; ++column) {
     corners.push_back(weight[static_cast<size_t>(column * c.channels * 9)]);
   }
-  const ArenaBlock left = *arena->AllocateToOverwrite(size_t{8} << 20);
+  const ArenaBlock left = *run.arena().AllocateToOverwrite(size_t{8} << 20);
   const ByteSpan sought(reinterpret_cast<const uint8_t*>(corners.data()),
                         corners.size() * sizeof(float));
   const ByteSpan all = left.bytes();

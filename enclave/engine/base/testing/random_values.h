@@ -1,5 +1,5 @@
 #pragma once
-// Reproducible numbers for kernels' tests.
+// Reproducible numbers for tests.
 
 #include <cstddef>
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace ephemeralml::engine::testing {
 
-/// `count` numbers in [-2, 2], the same for the same seed.
-std::vector<float> RandomValues(size_t count, uint64_t seed);
+/// `count` numbers in [-largest, largest], the same for the same seed.
+std::vector<float> RandomValues(size_t count, uint64_t seed, float largest = 2);
 
 /// `count` numbers (i * 37 + seed * 11) % 29 - 14 over `divisor`: for expected outputs that other
 /// implementations computed and that are written into a test.

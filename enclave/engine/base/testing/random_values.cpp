@@ -1,15 +1,15 @@
-#include "enclave/engine/kernels/testing/random_values.h"
+#include "enclave/engine/base/testing/random_values.h"
 
 #include <random>
 
 namespace ephemeralml::engine::testing {
 
-std::vector<float> RandomValues(size_t count, uint64_t seed) {
+std::vector<float> RandomValues(size_t count, uint64_t seed, float largest) {
   std::mt19937_64 engine(seed);
   std::vector<float> values(count);
   // Not std::uniform_real_distribution: its numbers differ between standard libraries.
   for (float& value : values) {
-    value = static_cast<float>(static_cast<int64_t>(engine() % 4001) - 2000) / 1000.0f;
+    value = static_cast<float>(static_cast<int64_t>(engine() % 4001) - 2000) / 2000.0f * largest;
   }
   return values;
 }
