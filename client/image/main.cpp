@@ -8,6 +8,7 @@
 
 #include "client/image/build.h"
 #include "client/image/describe.h"
+#include "common/base/exit_status.h"
 #include "common/base/file.h"
 
 namespace {
@@ -31,33 +32,6 @@ struct Output {
     app.add_flag("--json", json, "Print JSON");
   }
 };
-
-// Stable: docs/errors.md lists them.
-int ExitStatus(Code code) {
-  switch (code) {
-    case Code::kInvalidArgument:
-      return 2;
-    case Code::kMalformed:
-      return 3;
-    case Code::kUnauthentic:
-      return 4;
-    case Code::kUntrusted:
-      return 5;
-    case Code::kUnsupported:
-      return 6;
-    case Code::kOverLimit:
-      return 7;
-    case Code::kNotFound:
-      return 8;
-    case Code::kBusy:
-      return 9;
-    case Code::kIo:
-      return 10;
-    case Code::kInternal:
-      return 11;
-  }
-  return 11;
-}
 
 Done Show(ByteSpan file, const std::string& path, const Output& output) {
   TRY(const image::Description description, image::Describe(file));
