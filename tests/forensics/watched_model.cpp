@@ -135,7 +135,7 @@ std::vector<tensors::NamedTensor> ReadInputs() {
   return inputs;
 }
 
-const onnx::TensorProto& TableOf(const onnx::GraphProto& graph, const std::string& name) {
+const onnx::TensorProto& TableOf(const onnx::GraphProto& graph, const char* name) {
   const auto found = std::ranges::find(graph.initializer(), name, &onnx::TensorProto::name);
   CHECK(found != graph.initializer().end());
   return *found;
