@@ -39,7 +39,7 @@ Census Take(System& system) {
   auto family = system.enclave().Family();
   std::ranges::sort(family);
   for (const pid_t pid : family) {
-    const std::string command = pid == family[0] ? "supervisor" : CommandOf(pid);
+    const std::string command = pid == system.enclave().pid() ? "supervisor" : CommandOf(pid);
     census.emplace_back(command, FiguresOf(pid));
   }
   std::ranges::stable_sort(census, {}, &Census::value_type::first);
