@@ -69,7 +69,6 @@ class DerivedWeights {
   DerivedWeights& operator=(DerivedWeights&&) = delete;
   ~DerivedWeights();
 
-  MutableByteSpan bytes() { return block_.bytes(); }
   /// All of it, to be written over: the age of what it holds counts from now on.
   MutableByteSpan Renew();
 

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "enclave/weights/resident_weights.h"
 #include "enclave/weights/testing/test_blob.h"
@@ -159,6 +161,34 @@ TEST(PanelReader, UpcomingIsWhatTheNextPieceOpens) {
             f.model.sealed_chunks.data() + first * (f.blob.chunk_bytes() + wire::kTagBytes));
   ASSERT_TRUE(reader.Next(16).has_value());
   EXPECT_EQ(reader.Upcoming().data(), upcoming.data() + f.blob.chunk_bytes() + wire::kTagBytes);
+}
+
+TEST(DerivedWeights, AreOpenAllTheTimeAndAsOldAsWhatIsInThem) {
+  constexpr size_t kBytes = 4096;
+  constexpr auto kHalf = std::chrono::milliseconds(20);
+  using Clock = std::chrono::steady_clock;
+  Fixture f;
+  const auto arena = *Arena::Create(size_t{1} << 24);
+  const Clock::time_point begin = Clock::now();
+  Clock::time_point before_renewal, after_renewal;
+  {
+    DerivedWeights derived = *f.Weight().Derive(*arena, kBytes);
+    std::this_thread::sleep_for(kHalf);
+    before_renewal = Clock::now();
+    EXPECT_EQ(derived.Renew().size(), kBytes);
+    after_renewal = Clock::now();
+    std::this_thread::sleep_for(kHalf);
+  }
+  const Clock::time_point end = Clock::now();
+  const auto nanoseconds = [](Clock::duration time) {
+    return static_cast<uint64_t>(std::chrono::nanoseconds(time).count());
+  };
+  const Ledger::Totals totals = f.ledger.Read();
+  EXPECT_EQ(totals.peak_plaintext_bytes, kBytes);
+  EXPECT_LE(totals.longest_plaintext_ns,
+            nanoseconds(std::max(after_renewal - begin, end - before_renewal)));
+  EXPECT_GE(totals.plaintext_byte_ns, kBytes * nanoseconds(2 * kHalf));
+  EXPECT_LE(totals.plaintext_byte_ns, kBytes * nanoseconds(end - begin));
 }
 
 class HalfReader : public ::testing::TestWithParam<wire::ElementType> {};

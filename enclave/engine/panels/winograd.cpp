@@ -89,7 +89,6 @@ class PanelConvolution {
         width_(static_cast<int64_t>(shape.WidthOf(static_cast<uint64_t>(panel)))),
         columns_(static_cast<int64_t>(shape.ColumnsOf(static_cast<uint64_t>(panel)))) {}
 
-  // The blocks of tiles [begin, end).
   Done Run(KernelContext& context, const PanelBlocks& work) {
     const int64_t begin = work.begin;
     const int64_t end = work.end;
