@@ -30,7 +30,18 @@ FakeEnclave::FakeEnclave(Evidence evidence)
       identity_(MakeIdentity()),
       listener_([this](UniqueFd client, const std::atomic<bool>&) { Serve(std::move(client)); }) {}
 
+int FakeEnclave::shown() const {
+  const std::scoped_lock lock(serving_);
+  return shown_;
+}
+
+int FakeEnclave::trusted() const {
+  const std::scoped_lock lock(serving_);
+  return trusted_;
+}
+
 void FakeEnclave::Serve(UniqueFd client) {
+  const std::scoped_lock lock(serving_);
   CHECK(channel::Initialize());
   const net::Deadline deadline = net::After(kTimeoutMs);
   auto channel = channel::Channel::Accept(std::move(client), identity_, deadline).value();

@@ -2,9 +2,9 @@
 // An attacker where the enclave should be: it ends the client's TLS itself, under a key of its own,
 // and shows whatever evidence it can get.
 
-#include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 
 #include "common/channel/channel.h"
 #include "tests/support/proxy.h"
@@ -22,18 +22,19 @@ class FakeEnclave {
   explicit FakeEnclave(Evidence evidence);
 
   uint16_t port() const { return listener_.port(); }
-  /// Clients that were shown evidence.
-  int shown() const { return shown_; }
-  /// Clients that sent anything after they had seen it.
-  int trusted() const { return trusted_; }
+  /// Clients that were shown evidence. Waits for the one that is being served to hang up.
+  int shown() const;
+  /// Clients that sent anything after they had seen it. Waits as well.
+  int trusted() const;
 
  private:
   void Serve(UniqueFd client);
 
   Evidence evidence_;
   channel::ServerIdentity identity_;
-  std::atomic<int> shown_ = 0;
-  std::atomic<int> trusted_ = 0;
+  mutable std::mutex serving_;  // held for as long as a client is served
+  int shown_ = 0;
+  int trusted_ = 0;
   testing_support::Listener listener_;  // the last: its threads use what stands above
 };
 
