@@ -133,6 +133,7 @@ TEST_P(PanelProduct, SharesOutAmongAnyNumberOfThreads) {
   for (const size_t threads : {1, 2, 3, 4, 7, 16}) {
     ExpectMatrixProduct({.rows = 128, .inner = 300, .columns = 200, .threads = threads});
     ExpectMatrixProduct({.rows = 2, .inner = 500, .columns = 900, .threads = threads});
+    ExpectMatrixProduct({.rows = 300, .inner = 500, .columns = 90, .threads = threads});
   }
 }
 

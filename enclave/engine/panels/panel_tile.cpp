@@ -18,6 +18,8 @@ namespace ephemeralml::engine::panels::HWY_NAMESPACE {
 
 // Weights come from the second cache while the first holds the rows: so many steps ahead.
 inline constexpr int64_t kPrefetchSteps = 8;
+// So many rows stay in the second cache, with a piece and their results.
+inline constexpr int64_t kRowsThatStay = 256;
 
 HWY_INLINE void Prefetch(Upcoming& upcoming) {
   if (--upcoming.countdown > 0) return;
@@ -55,6 +57,7 @@ struct Tile {
   const Rows& rows;
   int64_t first;  // column of the panel
   Bounds bounds;
+  bool fetches_rows_below;
 
   int64_t columns() const { return piece.columns - first; }
   HWY_INLINE int64_t At(int row, int vector) const {
@@ -140,6 +143,50 @@ struct Left {
   int64_t stride;
 };
 
+// The rows below a tile's, brought into the second cache while its own are multiplied. Where rows
+// are many they leave it before the next piece meets them, and no processor foresees them: each is
+// but a few lines. Sums of many segments soon come back to the same lines, and fetch none.
+template <int kRows, int kVectors>
+class RowsBelow {
+ public:
+  HWY_INLINE explicit RowsBelow(const Tile& tile)
+      : left_stride_(tile.strides.left),
+        result_stride_(tile.strides.result),
+        result_lanes_(tile.strides.result_lanes) {
+    if (!tile.fetches_rows_below || tile.piece.segments.size() != 1) return;
+    if (tile.first == 0) {
+      left_ = tile.rows.left + tile.piece.segments[0].offset + kRows * left_stride_;
+    }
+    result_ = tile.rows.result + kRows * result_stride_;
+    result_lines_ = kRows * kGroups;
+  }
+
+  // Once for every four steps of the sum.
+  HWY_INLINE void Fetch() {
+    if (left_ != nullptr) {
+      EPHEMERAL_UNROLL
+      for (int64_t i = 0; i < 4; ++i) __builtin_prefetch(left_ + i * left_stride_, 0, 2);
+      left_ += 4 * left_stride_;
+      if (++turn_ % 4 == 0) left_ += 16 - 16 * left_stride_;
+    }
+    if (--result_lines_ < 0) return;
+    __builtin_prefetch(result_, 1, 2);
+    result_ += result_lines_ % kGroups == 0 ? result_stride_ - (kGroups - 1) * result_lanes_
+                                            : result_lanes_;
+  }
+
+ private:
+  static constexpr int64_t kGroups = (kVectors * kLanes + 15) / 16;
+
+  int64_t left_stride_;
+  int64_t result_stride_;
+  int64_t result_lanes_;
+  const float* left_ = nullptr;
+  const float* result_ = nullptr;
+  int64_t turn_ = 0;
+  int64_t result_lines_ = 0;
+};
+
 template <int kRows, int kVectors, int64_t kRowStride>
 HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
   const Lanes d;
@@ -149,6 +196,7 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
   const int64_t stride = tile.piece.weights_stride;
   // A pointer of its own: offsets from the other would need more registers than there are.
   const float* ahead = weights + kPrefetchSteps * stride;
+  RowsBelow<kRows, kVectors> below(tile);
   for (const Segment& segment : tile.piece.segments) {
     Left<kRows, kRowStride> left(tile.rows.left + segment.offset, tile.strides.left);
     for (int64_t step = segment.steps; step > 0; --step) {
@@ -167,7 +215,10 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
       weights += stride;
       ahead += stride;
       left.Advance();
-      if (step % 4 == 0) Prefetch(upcoming);
+      if (step % 4 == 0) {
+        Prefetch(upcoming);
+        below.Fetch();
+      }
     }
   }
   End(tile, sums);
@@ -290,10 +341,11 @@ void MultiplyRows(const Piece& piece, const Strides& strides, const Rows& rows,
   for (int64_t row = 0; row < rows.count;) {
     const int64_t height = NextHeight(tiles.size(), rows.count - row);
     const MultiplyFunction multiply = tiles[static_cast<size_t>(height) - 1];
+    const bool fetches_rows_below = rows.count > kRowsThatStay && row + height < rows.count;
     Rows part = {rows.left + row * strides.left, rows.result + row * strides.result,
                  rows.residual == nullptr ? nullptr : rows.residual + row * strides.result, height};
     for (int64_t first = 0; first < piece.width; first += width) {
-      multiply({piece, strides, part, first, bounds}, upcoming);
+      multiply({piece, strides, part, first, bounds, fetches_rows_below}, upcoming);
       if (piece.is_last && !is_finished) {
         const Rows sums = {nullptr, part.result, nullptr, height};
         Finish(strides, sums, std::min(width, piece.columns - first), epilogue);
