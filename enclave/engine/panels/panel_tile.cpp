@@ -145,7 +145,7 @@ struct Left {
 
 // The rows below a tile's, brought into the second cache while its own are multiplied. Where rows
 // are many they leave it before the next piece meets them, and no processor foresees them: each is
-// but a few lines. Sums of many segments soon come back to the same lines, and fetch none.
+// but a few lines.
 template <int kRows, int kVectors>
 class RowsBelow {
  public:
@@ -153,15 +153,19 @@ class RowsBelow {
       : left_stride_(tile.strides.left),
         result_stride_(tile.strides.result),
         result_lanes_(tile.strides.result_lanes) {
-    if (!tile.fetches_rows_below || tile.piece.segments.size() != 1) return;
-    if (tile.first == 0) {
-      left_ = tile.rows.left + tile.piece.segments[0].offset + kRows * left_stride_;
-    }
+    if (!tile.fetches_rows_below) return;
+    if (tile.first == 0) rows_ = tile.rows.left + kRows * left_stride_;
     result_ = tile.rows.result + kRows * result_stride_;
     result_lines_ = kRows * kGroups;
   }
 
-  // Once for every four steps of the sum.
+  HWY_INLINE void Enter(const Segment& segment) {
+    if (rows_ == nullptr) return;
+    left_ = rows_ + segment.offset;
+    turn_ = 0;
+  }
+
+  // Once for every four steps of a segment.
   HWY_INLINE void Fetch() {
     if (left_ != nullptr) {
       EPHEMERAL_UNROLL
@@ -181,6 +185,7 @@ class RowsBelow {
   int64_t left_stride_;
   int64_t result_stride_;
   int64_t result_lanes_;
+  const float* rows_ = nullptr;
   const float* left_ = nullptr;
   const float* result_ = nullptr;
   int64_t turn_ = 0;
@@ -199,6 +204,7 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
   RowsBelow<kRows, kVectors> below(tile);
   for (const Segment& segment : tile.piece.segments) {
     Left<kRows, kRowStride> left(tile.rows.left + segment.offset, tile.strides.left);
+    below.Enter(segment);
     for (int64_t step = segment.steps; step > 0; --step) {
       Vec w[kVectors];
       EPHEMERAL_UNROLL
