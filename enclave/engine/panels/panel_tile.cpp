@@ -145,7 +145,7 @@ struct Left {
 
 // The rows below a tile's, brought into the second cache while its own are multiplied. Where rows
 // are many they leave it before the next piece meets them, and no processor foresees them: each is
-// but a few lines.
+// but a few lines. Fetching past the last row does no harm.
 template <int kRows, int kVectors>
 class RowsBelow {
  public:
@@ -171,7 +171,7 @@ class RowsBelow {
       EPHEMERAL_UNROLL
       for (int64_t i = 0; i < 4; ++i) __builtin_prefetch(left_ + i * left_stride_, 0, 2);
       left_ += 4 * left_stride_;
-      if (++turn_ % 4 == 0) left_ += 16 - 16 * left_stride_;
+      if (++turn_ % 4 == 0) left_ += kLineFloats - 16 * left_stride_;
     }
     if (--result_lines_ < 0) return;
     __builtin_prefetch(result_, 1, 2);
@@ -180,7 +180,8 @@ class RowsBelow {
   }
 
  private:
-  static constexpr int64_t kGroups = (kVectors * kLanes + 15) / 16;
+  static constexpr int64_t kLineFloats = 16;
+  static constexpr int64_t kGroups = (kVectors * kLanes + 15) / 16;  // of columns, as results lie
 
   int64_t left_stride_;
   int64_t result_stride_;
