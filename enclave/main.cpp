@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/settings.h"
 #include "common/net/address.h"
+#include "common/wire/frame.h"
 #include "enclave/attest/attester.h"
 #include "enclave/serve/confine.h"
 #include "enclave/serve/fetcher.h"
@@ -99,7 +100,7 @@ void AddOptions(CLI::App& app, Options& options) {
       ->check(positive)
       ->capture_default_str();
   app.add_option("--message-limit", worker.message_limit_bytes, "Bytes of the largest request")
-      ->check(positive)
+      ->check(CLI::Range(uint64_t{1}, uint64_t{wire::kLargestMessageBytes}))
       ->capture_default_str();
   app.add_option("--cache-limit", supervisor.cache_limit_bytes,
                  "Bytes of sealed blobs kept in memory")

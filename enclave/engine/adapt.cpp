@@ -26,6 +26,24 @@ static_assert(std::ranges::is_sorted(kTakeStrings));
 // What strings are lent as.
 constexpr ElementType kRank = ElementType::kUint64;
 
+// An input as another type. Made of a weight, it is one.
+class Lent {
+ public:
+  Lent(ArenaBlock block, weights::Ledger* ledger) {
+    if (ledger == nullptr) {
+      activation_ = std::move(block);
+    } else {
+      weight_.emplace(std::move(block), *ledger);
+    }
+  }
+  MutableByteSpan Fill() { return weight_ ? weight_->Renew() : activation_.bytes(); }
+  ByteSpan bytes() const { return weight_ ? weight_->bytes() : activation_.bytes(); }
+
+ private:
+  ArenaBlock activation_;
+  std::optional<weights::DerivedWeights> weight_;
+};
+
 // A context in which some inputs have another type, and outputs of that type are turned back.
 class AdaptedContext final : public KernelContext {
  public:
@@ -74,7 +92,7 @@ class AdaptedContext final : public KernelContext {
   bool HoldsWeight(size_t index) const override { return inner_.IsWeight(index); }
   Result<TensorView> Input(size_t index) override {
     if (!lent_[index]) return inner_.Input(index);
-    return TensorView{lent_type_, inner_.InputShape(index), std::as_const(*lent_[index]).bytes()};
+    return TensorView{lent_type_, inner_.InputShape(index), lent_[index]->bytes()};
   }
   Result<weights::PanelStream> Panels(size_t index) override {
     CHECK(!lent_[index]);
@@ -102,9 +120,9 @@ class AdaptedContext final : public KernelContext {
   NodeContext& inner_;
   ElementType original_ = ElementType::kUndefined;
   ElementType lent_type_ = ElementType::kUndefined;
-  std::vector<std::optional<ArenaBlock>> lent_;  // by input
-  std::vector<std::optional<Tensor>> made_;      // by output
-  std::vector<std::string_view> strings_;        // by rank
+  std::vector<std::optional<Lent>> lent_;    // by input
+  std::vector<std::optional<Tensor>> made_;  // by output
+  std::vector<std::string_view> strings_;    // by rank
 };
 
 Done AdaptedContext::Prepare(const Error& refusal, std::string_view op) {
@@ -135,8 +153,10 @@ Done AdaptedContext::LendFloats(size_t index) {
   TRY(const TensorView input, inner_.Input(index));
   TRY(const size_t bytes, ByteCount(ElementType::kFloat, input.shape));
   TRY(ArenaBlock block, Scratch(bytes));
-  TRY_OK(kernels::ConvertElements(threads(), input, ElementType::kFloat, block.bytes()));
-  lent_[index] = std::move(block);
+  weights::Ledger* ledger = inner_.IsWeight(index) ? &inner_.ledger() : nullptr;
+  Lent lent(std::move(block), ledger);
+  TRY_OK(kernels::ConvertElements(threads(), input, ElementType::kFloat, lent.Fill()));
+  lent_[index].emplace(std::move(lent));
   return {};
 }
 
@@ -162,7 +182,7 @@ Done AdaptedContext::LendRanks(size_t index) {
   for (const std::string_view text : strings) {
     *ranks++ = static_cast<uint64_t>(std::ranges::lower_bound(strings_, text) - strings_.begin());
   }
-  lent_[index] = std::move(block);
+  lent_[index].emplace(std::move(block), nullptr);
   return {};
 }
 
@@ -199,6 +219,8 @@ Done AdaptedContext::Finish() {
 Done RunAdapted(std::string_view op, const Kernel& kernel, NodeContext& context) {
   Done done = kernel.Run(context);
   if (done.has_value() || done.error().reason != "type_unsupported") return done;
+  // It may be a node of a subgraph that takes no such type: loops in loops would all run again.
+  if (context.has_run_graph()) return done;
   context.DropOutputs();
   AdaptedContext adapted(context);
   TRY_OK(adapted.Prepare(done.error(), op));

@@ -69,14 +69,15 @@ class DerivedWeights {
   DerivedWeights& operator=(DerivedWeights&&) = delete;
   ~DerivedWeights();
 
+  /// All of `block` counts as open from now on.
+  DerivedWeights(ArenaBlock block, Ledger& ledger);
+
+  ByteSpan bytes() const { return block_.bytes(); }
   /// All of it, to be written over: the age of what it holds counts from now on.
   MutableByteSpan Renew();
 
  private:
-  friend class PackedWeight;
   using Clock = std::chrono::steady_clock;
-
-  DerivedWeights(ArenaBlock block, Ledger& ledger);
 
   ArenaBlock block_;
   Ledger* ledger_;

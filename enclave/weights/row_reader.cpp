@@ -38,9 +38,10 @@ void RowReader::Close() {
 
 Done RowReader::Open(uint64_t chunk) {
   if (opened_ == chunk) return {};
-  Close();
   is_stale_ = true;
-  TRY_OK(OpenChunk(model_, chunk, window_, ledger_, crypto::Distance::kNear));
+  const Done done = OpenChunk(model_, chunk, window_, ledger_, crypto::Distance::kNear);
+  Close();  // what was there is written over only now
+  TRY_OK(done);
   ledger_.Opened(window_.size());
   opened_ = chunk;
   opened_at_ = Clock::now();

@@ -14,6 +14,10 @@
 namespace ephemeralml::properties {
 namespace {
 
+using decompose::testing::AddInt;
+using decompose::testing::AddInts;
+using decompose::testing::Counting;
+using decompose::testing::ModelBuilder;
 using decompose::testing::Split;
 using decompose::testing::SplitModel;
 
@@ -119,6 +123,45 @@ TEST(Property1_Separation, TheTopologyKeyHoldsNoWeights) {
     const SplitModel split = Split(model.onnx).value();
     RC_ASSERT(!WeightsOf(model).OccurIn(KeyOf(split)));
   });
+}
+
+// A network in which all the numbers were learned that operators of ours could take as attributes.
+Bytes WithLearnedNumbers(const std::vector<float>& learned) {
+  ModelBuilder model(13);
+  model.Input("x", {1, 4, 8, 8}).Output("y", {1, 4, 8, 8});
+  model.Floats("filters", {4, 1, 3, 3}, Counting(36));
+  model.Floats("factors", {8, 8}, Counting(64));
+  for (size_t i = 0; i < learned.size(); ++i) {
+    model.Floats("n" + std::to_string(i), {}, {learned[i]});
+  }
+  auto* conv = model.Node("Conv", {"x", "filters"}, {"c"});
+  AddInt(conv, "group", 4);
+  AddInts(conv, "pads", {1, 1, 1, 1});
+  model.Node("Mul", {"c", "n0"}, {"scaled"});
+  model.Node("Add", {"scaled", "n1"}, {"shifted"});
+  model.Node("Relu", {"shifted"}, {"activated"});
+  model.Node("MatMul", {"activated", "factors"}, {"product"});
+  model.Node("Clip", {"product", "n2", "n3"}, {"clipped"});
+  AddInts(model.Node("ReduceMean", {"clipped"}, {"mean"}), "axes", {-1});
+  model.Node("Sub", {"clipped", "mean"}, {"d"});
+  model.Node("Mul", {"d", "d"}, {"squares"});
+  AddInts(model.Node("ReduceMean", {"squares"}, {"variance"}), "axes", {-1});
+  model.Node("Add", {"variance", "n4"}, {"sum"});
+  model.Node("Sqrt", {"sum"}, {"deviation"});
+  model.Node("Div", {"d", "deviation"}, {"normalized"});
+  model.Node("Mul", {"normalized", "n5"}, {"cooled"});
+  model.Node("Softmax", {"cooled"}, {"y"});
+  return model.Serialize();
+}
+
+TEST(Property1_Separation, TheTopologyKeyHoldsNoLearnedNumber) {
+  const std::vector<float> learned = {1.2345F, -0.8713F, -1.7531F, 2.3917F, 3.1415e-5F, 0.7392F};
+  const SplitModel split = Split(WithLearnedNumbers(learned)).value();
+  const std::string_view key = AsText(KeyOf(split));
+  for (const float number : learned) {
+    const std::string_view bytes(reinterpret_cast<const char*>(&number), sizeof number);
+    EXPECT_EQ(key.find(bytes), std::string_view::npos) << number;
+  }
 }
 
 TEST(Property1_Separation, TheTopologyKeyHoldsNoInnerNames) {

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -61,10 +63,22 @@ UniqueFd OpenOf(pid_t pid, const char* what) {
   return fd;
 }
 
+namespace {
+
+// A thread on a processor goes on for a moment after its leader has stopped.
+bool AllThreadsStand(pid_t pid) {
+  const std::filesystem::directory_iterator threads("/proc/" + std::to_string(pid) + "/task");
+  return std::all_of(begin(threads), end(threads), [](const auto& thread) {
+    return FiguresOf(std::stoi(thread.path().filename())).state == 'T';
+  });
+}
+
+}  // namespace
+
 FrozenProcess::FrozenProcess(pid_t pid) : pid_(pid) {
   (void)kill(pid, SIGSTOP);
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (FiguresOf(pid).state != 'T') {
+  while (!AllThreadsStand(pid)) {
     CHECK(std::chrono::steady_clock::now() < until);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

@@ -25,7 +25,7 @@ std::optional<Activation> ClipActivation(const Facts& facts, const ProgramNode& 
   }
   const auto low = Bound(facts, clip, 1, -kInfinity);
   const auto high = Bound(facts, clip, 2, kInfinity);
-  if (!low || !high) return std::nullopt;
+  if (!low || !high || !IsWritten(*low) || !IsWritten(*high)) return std::nullopt;
   return Activation{"Clip", *low, *high};
 }
 

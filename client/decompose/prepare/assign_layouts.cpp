@@ -73,6 +73,16 @@ class Assigner {
     Put(std::move(node));
   }
 
+  // What a depthwise convolution adds in all lanes, those past the channels too.
+  double ShiftOf(const ProgramNode& node) const {
+    const ValueId numbers = InputOf(node, 3);
+    if (numbers == 0) return 0;
+    float shift = 0;
+    std::memcpy(&shift, program_.constants.at(numbers).tensor->raw_data->data() + sizeof shift,
+                sizeof shift);
+    return static_cast<double>(shift);
+  }
+
   bool BlockConv(ProgramNode& node) {
     const bool is_depthwise = IsOwn(node, "DepthwiseConv");
     if (!is_depthwise && !IsOwn(node, "Conv")) return false;
@@ -83,12 +93,12 @@ class Assigner {
       node.inputs[0] = MakeBlocked(node.inputs[0], is_depthwise ? dims[0] : dims[1]).id;
     }
     double lanes = 0;
-    if (node.inputs.size() > 2) {
-      const Blocked& residual = MakeBlocked(node.inputs[2], dims[0]);
+    if (const ValueId given = InputOf(node, 2); given != 0) {
+      const Blocked& residual = MakeBlocked(given, dims[0]);
       node.inputs[2] = residual.id;
       lanes = residual.lanes;
     }
-    lanes += std::abs(static_cast<double>(FloatAttribute(node, "shift").value_or(0)));
+    lanes += std::abs(ShiftOf(node));
     lanes = ActivationLanes(node, lanes);
     PutBlocked(std::move(node), dims[0], lanes);
     return true;

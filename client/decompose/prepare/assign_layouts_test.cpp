@@ -110,6 +110,21 @@ TEST_F(LayoutTest, KeepsLanesFromGrowingWithoutBound) {
               ElementsAre(kTo, "our Conv", "Abs", "Mul", kFrom, "Mul", kTo, "our Conv", kFrom));
 }
 
+TEST_F(LayoutTest, CountsWhatADepthwiseConvolutionAddsInAllLanes) {
+  builder_.Floats("filters", {24, 1, 1, 1}, Counting(24));
+  builder_.Floats("two", {}, {2});
+  builder_.Floats("term", {}, {1e5F});
+  builder_.Floats("much", {}, {1e9F});
+  AddInt(builder_.Node("Conv", {"first", "filters"}, {"depthwise"}), "group", 24);
+  builder_.Node("Mul", {"depthwise", "two"}, {"scaled"});
+  builder_.Node("Add", {"scaled", "term"}, {"sum"});
+  builder_.Node("Relu", {"sum"}, {"a"});
+  builder_.Node("Mul", {"a", "much"}, {"b"});
+  builder_.Node("Abs", {"b"}, {"second"});
+  EXPECT_THAT(Prepared().Operators(), ElementsAre(kTo, "our Conv", "our DepthwiseConv", kFrom,
+                                                  "Mul", "Abs", kTo, "our Conv", kFrom));
+}
+
 TEST_F(LayoutTest, KeepsABoundFromFillingLanes) {
   builder_.Floats("high", {}, {1e20F});
   builder_.Node("Abs", {"first"}, {"a"});

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "client/decompose/prepare/match.h"
 #include "client/decompose/prepare/passes.h"
 #include "client/decompose/prepare/shape_rules.h"
@@ -138,6 +140,16 @@ bool FitTogether(const Heads& query, const Heads& key, const Heads& value) {
          key.split[1] == value.split[1];
 }
 
+// The scale as its formula has it, which says nothing that the depth doesn't: 1, or the root of one
+// over the depth. Of another one, which may have been learned, there is no attribute.
+std::optional<float> ScaleByDepth(double scale, int64_t depth) {
+  constexpr double kTolerance = 1e-6;
+  for (const double formula : {1.0, 1 / std::sqrt(static_cast<double>(depth))}) {
+    if (std::abs(scale - formula) <= kTolerance * formula) return static_cast<float>(formula);
+  }
+  return std::nullopt;
+}
+
 void TryFuse(Rewriter& rewriter, const Facts& facts, const ProgramNode& root) {
   const ProgramNode* back = rewriter.Producer(root.inputs[0], "Transpose");
   if (back == nullptr || IntsAttribute(*back, "perm") != Order{0, 2, 1, 3}) return;
@@ -151,11 +163,12 @@ void TryFuse(Rewriter& rewriter, const Facts& facts, const ProgramNode& root) {
   if (!value || value_scale != 1 || !scores) return;
   if (!FitTogether(scores->query, scores->key, *value)) return;
   if (!facts.HaveSameShape(root.outputs[0], scores->query.whole)) return;
+  const auto scale = ScaleByDepth(scores->scale, scores->query.split[3].value);
+  if (!scale) return;
   std::vector<ValueId> inputs = {scores->query.whole, scores->key.whole, value->whole};
   if (scores->mask != 0) inputs.push_back(scores->mask);
   rewriter.Replace(&root, OwnNode("Attention", std::move(inputs), root.outputs[0],
-                                  {{"heads", scores->query.split[2].value},
-                                   {"scale", static_cast<float>(scores->scale)}}));
+                                  {{"heads", scores->query.split[2].value}, {"scale", *scale}}));
 }
 
 }  // namespace

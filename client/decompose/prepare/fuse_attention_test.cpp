@@ -13,6 +13,8 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Not;
 
+constexpr float kRootOfDepth = 2.8284271F;
+
 // What a test may change: four heads of eight.
 struct Form {
   std::vector<int64_t> value_split = {0, 0, 4, 8};
@@ -21,6 +23,7 @@ struct Form {
   std::vector<std::string> mask_dims = {"b", "1", "1", "s"};
   std::vector<std::string> key_dims = {"b", "s", "32"};
   std::string scaling = "Div";
+  float root = kRootOfDepth;
   bool scales_query = false;
   bool divides_the_mask = false;
   int64_t axis = -1;
@@ -54,7 +57,7 @@ PreparedModel Prepared(const Form& form) {
   AddInput(builder, "v", form.key_dims);
   AddInput(builder, "mask", form.mask_dims);
   builder.Output("y", {-1, -1, 32});
-  builder.Floats("root", {}, {2.0F});
+  builder.Floats("root", {}, {form.root});
   builder.Ints("split", {4}, {0, 0, 4, 8});
   builder.Ints("value_split", {4}, form.value_split);
   builder.Ints("join", {3}, {0, 0, 32});
@@ -80,7 +83,7 @@ TEST(FuseAttention, FindsMaskedAttention) {
   EXPECT_THAT(model.Operators(), ElementsAre("our Attention"));
   EXPECT_THAT(model.InputsOf("Attention"), ElementsAre("q", "k", "v", "mask"));
   EXPECT_EQ(IntAttribute(model.NodeOf("Attention"), "heads"), 4);
-  EXPECT_EQ(FloatAttribute(model.NodeOf("Attention"), "scale"), 0.5F);
+  EXPECT_EQ(FloatAttribute(model.NodeOf("Attention"), "scale"), 1 / kRootOfDepth);
 }
 
 TEST(FuseAttention, FindsTheScaleWhereverItStands) {
@@ -88,9 +91,10 @@ TEST(FuseAttention, FindsTheScaleWhereverItStands) {
   form.scales_query = true;
   EXPECT_THAT(Prepared(form).Operators(), ElementsAre("our Attention"));
   form.scaling = "Mul";
+  form.root = 1 / kRootOfDepth;
   const PreparedModel model = Prepared(form);
   EXPECT_THAT(model.Operators(), ElementsAre("our Attention"));
-  EXPECT_EQ(FloatAttribute(model.NodeOf("Attention"), "scale"), 2.0F);
+  EXPECT_EQ(FloatAttribute(model.NodeOf("Attention"), "scale"), 1 / kRootOfDepth);
 }
 
 TEST(FuseAttention, TakesKeysAndValuesOfAnotherLength) {
@@ -111,6 +115,8 @@ TEST(FuseAttention, LeavesWhatOnlyLooksLikeIt) {
   is_left([](Form& form) { form.key_order = {0, 2, 1, 3}; });
   is_left([](Form& form) { form.back_order = {0, 1, 2, 3}; });
   is_left([](Form& form) { form.divides_the_mask = true; });
+  // A scale that may have been learned.
+  is_left([](Form& form) { form.root = 2.8285F; });
   // Batches that may be broadcast, and a mask that may make the scores larger.
   is_left([](Form& form) { form.key_dims = {"c", "s", "32"}; });
   is_left([](Form& form) { form.mask_dims = {"c", "1", "1", "s"}; });

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -272,6 +273,17 @@ class ConvFuser {
                        {bytes, floats.size() * sizeof(float)});
   }
 
+  // Sealed as any float is.
+  ValueId AddNumbers(const Affine& affine) {
+    Program& program = rewriter_.program();
+    const std::array<float, 2> numbers = {affine.factor, affine.term};
+    const auto* bytes = reinterpret_cast<const uint8_t*>(numbers.data());
+    const ValueId id = program.next_id++;
+    program.constants[id] = {
+        {}, &AddLiteral(program, wire::ElementType::kFloat, {2}, {bytes, sizeof numbers})};
+    return id;
+  }
+
   void Emit(ValueId input, ValueId weight, std::string_view op, const Affine& affine,
             std::vector<ProgramAttribute> attributes) {
     const auto no_bias = [](ValueId) -> const onnx::Tensor* { return nullptr; };
@@ -283,8 +295,10 @@ class ConvFuser {
     for (ProgramAttribute& attribute : ActivationAttributes(epilogue.activation)) {
       attributes.push_back(std::move(attribute));
     }
-    if (affine.factor != 1) attributes.push_back({"scale", affine.factor});
-    if (affine.term != 0) attributes.push_back({"shift", affine.term});
+    if (affine.factor != 1 || affine.term != 0) {
+      inputs.resize(3);
+      inputs.push_back(AddNumbers(affine));
+    }
     rewriter_.program().packings[weight] = std::move(packing);
     rewriter_.Replace(epilogue.last, OwnNode(op, std::move(inputs), epilogue.last->outputs[0],
                                              std::move(attributes)));

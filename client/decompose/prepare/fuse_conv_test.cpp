@@ -1,9 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <functional>
 
+#include "client/decompose/prepare/match.h"
 #include "client/decompose/testing/prepared_model.h"
 
 namespace ephemeralml::decompose {
@@ -110,8 +112,14 @@ TEST(FuseConv, GivesNumbersBeforeAnActivationToDepthwiseConvolutions) {
   EXPECT_THAT(model.Operators(),
               ElementsAre("our ToBlocked", "our DepthwiseConv", "our FromBlocked"));
   const ProgramNode& fused = model.NodeOf("DepthwiseConv");
-  EXPECT_EQ(FloatAttribute(fused, "scale"), 2.0F);
-  EXPECT_EQ(FloatAttribute(fused, "shift"), 3.0F);
+  ASSERT_EQ(fused.inputs.size(), 4U);
+  EXPECT_EQ(fused.inputs[2], 0U);
+  const onnx::Tensor* numbers = FloatConstant(model.program(), fused.inputs[3]);
+  ASSERT_NE(numbers, nullptr);
+  std::array<float, 2> values = {};
+  ASSERT_EQ(numbers->raw_data->size(), sizeof values);
+  std::memcpy(values.data(), numbers->raw_data->data(), sizeof values);
+  EXPECT_THAT(values, ElementsAre(2, 3));
   EXPECT_EQ(StringAttribute(fused, "activation"), "Relu");
   EXPECT_THAT(model.PackingOf("w").channel_scale, IsEmpty());
 }

@@ -49,7 +49,7 @@ std::optional<Normalized> Deviation(const Rewriter& rewriter, const Facts& facts
   const ValueId square = MeanOverLastAxis(rewriter, facts, parts->value);
   const ValueId difference = square == 0 ? 0 : Squared(rewriter, facts, square);
   const ValueId x = difference == 0 ? 0 : Centered(rewriter, facts, difference);
-  if (x == 0 || !(parts->scalar >= 0)) return std::nullopt;
+  if (x == 0 || !(parts->scalar >= 0) || !IsWritten(parts->scalar)) return std::nullopt;
   return Normalized{x, parts->scalar};
 }
 

@@ -18,6 +18,7 @@ struct Form {
   std::vector<int64_t> second_axes = {-1};
   int64_t keepdims = 1;
   float exponent = 2;
+  float epsilon = 1e-12F;
   bool square_by_product = false;
   std::string mean_of = "x";
   int64_t x_columns = 8;
@@ -42,7 +43,7 @@ PreparedModel Prepared(const Form& form, int64_t opset = 13) {
   builder.Output("y", {-1, 4, 8});
   builder.Floats("two", {}, {form.exponent});
   builder.Floats("one", {}, {1});
-  builder.Floats("epsilon", {}, {1e-12F});
+  builder.Floats("epsilon", {}, {form.epsilon});
   const auto columns = static_cast<size_t>(form.scale_columns);
   builder.Floats("scale", {form.scale_columns}, Counting(columns));
   builder.Floats("bias", {form.scale_columns}, Counting(columns));
@@ -107,6 +108,9 @@ TEST(FuseLayerNormalization, LeavesWhatOnlyLooksLikeIt) {
   is_left(form);
   form = {};
   form.mean_of = "other";
+  is_left(form);
+  form = {};
+  form.epsilon = 1.37e-5F;  // it may have been learned
   is_left(form);
   form = {};
   form.scale_columns = 1;  // broadcast, where LayerNormalization has one parameter a column

@@ -95,6 +95,36 @@ TEST_F(FuseMatMulTest, LeavesAWeightThatSomethingElseUses) {
   EXPECT_THAT(Prepared().Operators(), ElementsAre("MatMul", "Relu", "Gemm"));
 }
 
+// As a language model that ends with the table it began with. It is sealed as rows, for the lookup,
+// and packed, for the product.
+std::vector<std::string> WithTable(int64_t axis) {
+  ModelBuilder builder;
+  builder.Input("words", {-1}, ::onnx::TensorProto::INT64).Output("y", {-1, 7});
+  builder.Floats("table", {7, 7}, Counting(49));
+  AddInt(builder.Node("Gather", {"table", "words"}, {"x"}), "axis", axis);
+  builder.Node("Transpose", {"table"}, {"turned"});
+  builder.Node("MatMul", {"x", "turned"}, {"y"});
+  const PreparedModel model(builder);
+  if (axis == 0) {
+    const ValueId packed = model.NodeOf("MatMul").inputs[1];
+    EXPECT_NE(packed, model.NodeOf("Gather").inputs[0]);
+    EXPECT_TRUE(model.program().packings.at(packed).transposed);
+    EXPECT_FALSE(model.program().packings.contains(model.NodeOf("Gather").inputs[0]));
+  }
+  return model.Operators();
+}
+
+TEST_F(FuseMatMulTest, TakesATableThatOnlyLookupsShare) {
+  EXPECT_THAT(WithTable(0), ElementsAre("Gather", "our MatMul"));
+  EXPECT_THAT(WithTable(1), ElementsAre("Gather", "Transpose", "MatMul"));
+}
+
+TEST_F(FuseMatMulTest, LeavesAClipWhoseBoundMayHaveBeenLearned) {
+  builder_.Floats("low", {}, {-1.37F});
+  builder_.Node("Clip", {"xw", "low"}, {"y"});
+  EXPECT_THAT(Prepared().Operators(), ElementsAre("our MatMul", "Clip"));
+}
+
 TEST_F(FuseMatMulTest, KnowsClipsBounds) {
   builder_.Floats("low", {}, {-1});
   builder_.Node("Clip", {"xw", "low"}, {"y"});

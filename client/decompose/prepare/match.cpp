@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "client/decompose/onnx/tensor_data.h"
 #include "client/decompose/prepare/shape_rules.h"
@@ -37,6 +38,20 @@ bool IsNear(std::optional<float> value, double number) {
   // A few units in the last place: some exporters computed the constant in float.
   constexpr double kTolerance = 4e-7;
   return value && std::abs(static_cast<double>(*value) - number) <= kTolerance * std::abs(number);
+}
+
+bool IsWritten(float number) {
+  constexpr float kMostWhole = 1000;
+  constexpr int kSmallestPower = -20;
+  const float size = std::abs(number);
+  if (std::isinf(size) || size == std::numeric_limits<float>::max()) return true;
+  if (size <= kMostWhole) {
+    for (int power = -1; power >= kSmallestPower; --power) {
+      if (IsNear(size, std::pow(10.0, power))) return true;
+    }
+    return std::trunc(size) == size;
+  }
+  return false;
 }
 
 std::optional<float> ScalarBeside(const Facts& facts, ValueId scalar, ValueId other) {

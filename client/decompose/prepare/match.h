@@ -9,6 +9,11 @@ namespace ephemeralml::decompose {
 /// True if a float constant is this number, or its rounding as exporters write it.
 bool IsNear(std::optional<float> value, double number);
 
+/// True for a number that a graph's author writes and no training finds: a whole one up to 1000, an
+/// infinity, the largest float, a power of ten. Only such constants may become attributes: see
+/// docs/decisions/0004-what-the-topology-key-may-hold.md.
+bool IsWritten(float number);
+
 /// The float that `scalar` is, if an elementwise operator can take it beside `other` without
 /// changing `other`'s shape.
 std::optional<float> ScalarBeside(const Facts& facts, ValueId scalar, ValueId other);

@@ -178,6 +178,7 @@ GraphInterface NodeContext::InterfaceOf(const PreparedGraph& graph) const {
 Result<std::vector<Tensor>> NodeContext::CallGraph(const PreparedGraph& graph,
                                                    std::vector<Tensor> inputs) {
   CHECK(resources_->run_graph != nullptr);
+  has_run_graph_ = true;
   return resources_->run_graph(graph, std::move(inputs));
 }
 

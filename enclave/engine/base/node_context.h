@@ -79,6 +79,10 @@ class NodeContext final : public KernelContext {
                                         std::vector<Tensor> inputs) override;
   Threads& threads() override { return *resources_->threads; }
 
+  weights::Ledger& ledger() { return *resources_->ledger; }
+  /// True once the kernel has run a subgraph.
+  bool has_run_graph() const { return has_run_graph_; }
+
   /// Forgets the outputs that a run that failed has made.
   void DropOutputs();
 
@@ -93,6 +97,7 @@ class NodeContext final : public KernelContext {
   std::vector<NodeInput> inputs_;
   std::vector<bool> wants_output_;
   const weights::WeightInfo* next_packed_;
+  bool has_run_graph_ = false;
   std::vector<std::optional<weights::OpenPanel>> opened_;  // by input
   std::vector<std::optional<Tensor>> outputs_;
 };

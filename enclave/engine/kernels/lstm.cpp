@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "enclave/engine/kernels/direction_weights.h"
 #include "enclave/engine/kernels/matrix_inputs.h"
 #include "enclave/engine/kernels/recurrent_activation.h"
 
@@ -39,31 +40,6 @@ struct LstmShape {
   int64_t hidden = 0;
 };
 
-// Where the elements of a value begin, and a sealed weight's that is open for as long as this
-// lives.
-struct Slab {
-  std::optional<weights::OpenPanel> open;
-  const float* values = nullptr;
-};
-
-// One direction's part of an operand whose first axis is directions.
-Result<Slab> OpenDirection(KernelContext& context, size_t input, int64_t direction) {
-  Slab slab;
-  if (context.IsWeight(input)) {
-    TRY(const weights::PanelStream panels, context.Panels(input));
-    if (panels.weight().layout == weights::PanelLayout::kRows) {
-      TRY(weights::OpenPanel open, panels.OpenRows(direction, direction + 1));
-      slab.values = open.Values<float>();
-      slab.open.emplace(std::move(open));
-      return slab;
-    }
-  }
-  TRY(const TensorView view, context.Input(input));
-  TRY(const size_t elements, CountBetween(view.shape, 1, view.shape.size()));
-  slab.values = view.Values<float>().data() + static_cast<size_t>(direction) * elements;
-  return slab;
-}
-
 // The state and the outputs of one direction.
 class Direction {
  public:
@@ -79,7 +55,7 @@ class Direction {
   Done Run(float* y, float* last_hidden, float* last_cell) {
     TRY_OK(Prepare());
     TRY_OK(ProjectInputs());
-    TRY(const Slab recurrence, OpenDirection(context_, kRecurrence, direction_));
+    TRY(const DirectionWeights recurrence, OpenDirection(context_, kRecurrence, direction_));
     const int64_t most = s_.batch == 0 ? 0 : std::ranges::max(lengths_);
     for (int64_t step = 0; step < most; ++step) {
       TRY_OK(RunStep(step, recurrence.values, y));
@@ -144,13 +120,13 @@ class Direction {
     const int64_t rows = s_.steps * s_.batch;
     const int64_t width = 4 * s_.hidden;
     if (context_.HasInput(kBias)) {
-      TRY(const Slab bias, OpenDirection(context_, kBias, direction_));
+      TRY(const DirectionWeights bias, OpenDirection(context_, kBias, direction_));
       for (int64_t i = 0; i < rows * width; ++i) {
         projected_[i] = bias.values[i % width] + bias.values[width + i % width];
       }
     }
     TRY(const TensorView x, context_.Input(kX));
-    TRY(const Slab weights, OpenDirection(context_, kWeights, direction_));
+    TRY(const DirectionWeights weights, OpenDirection(context_, kWeights, direction_));
     return MultiplyOn(context_.threads(), {.rows = rows,
                                            .inner = s_.inputs,
                                            .columns = width,

@@ -226,9 +226,10 @@ TEST(PackedConv, ScalesAndShiftsFilteredChannelsBeforeTheActivation) {
     for (const float value : y) expected.push_back(apply(name, 2.5f * value - 0.75f));
     // Lanes past the channels are as large as the shift at most, and nobody looks at them.
     OpTester test("DepthwiseConv", 1, "ephemeralml");
-    Window(test, c).Attr("activation", name).Attr("scale", 2.5f).Attr("shift", -0.75f);
+    Window(test, c).Attr("activation", name);
     test.Input<float>(BlockedShape(c.x), Block(c.x, x));
     test.PackedWeight(w_shape, w, bias, weights::PanelLayout::kDepthwisePanels);
+    test.NoInput().Weight<float>({2}, {2.5f, -0.75f});
     const auto outputs = test.Outputs();
     ASSERT_TRUE(outputs.has_value()) << outputs.error().what;
     const std::vector<float> blocked(outputs->front().Values<float>());
@@ -246,6 +247,16 @@ TEST(PackedConv, TakesEmptyBatches) {
       .PackedWeight({2, 16, 1, 1}, std::vector<float>(32), {}, weights::PanelLayout::kConvPanels)
       .ExpectOutput<float>({0, 1, 4, 4, 16}, {})
       .Run();
+}
+
+TEST(PackedConv, RefusesOtherThanTwoNumbers) {
+  OpTester test("DepthwiseConv", 1, "ephemeralml");
+  test.Attr("kernel_shape", std::vector<int64_t>{1, 1});
+  test.Input<float>({1, 1, 4, 4, 16}, std::vector<float>(256));
+  test.PackedWeight({16, 1, 1, 1}, std::vector<float>(16), {},
+                    weights::PanelLayout::kDepthwisePanels);
+  test.NoInput().Input<float>({1}, {2}).ExpectError("shape_invalid");
+  test.Attr("scale", 2.0f).ExpectError("attribute_invalid");
 }
 
 TEST(PackedConv, Refuses) {

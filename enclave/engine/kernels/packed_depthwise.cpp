@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "enclave/engine/kernels/blocked.h"
+#include "enclave/engine/kernels/matrix_inputs.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
@@ -137,14 +138,32 @@ Done FilterBlocks(KernelContext& context, const Filtering& f, const weights::Pac
   return {};
 }
 
+// What a sum is multiplied by, and what is added to that then.
+struct Numbers {
+  float scale = 1;
+  float shift = 0;
+};
+
+Result<Numbers> ReadNumbers(KernelContext& context, size_t index) {
+  if (!context.HasInput(index)) return Numbers();
+  TRY_OK(RequireFloat(context, index));
+  if (context.InputShape(index) != Shape{2}) {
+    return ShapeInvalid("DepthwiseConv: scale and shift aren't two numbers");
+  }
+  TRY(const TensorView view, context.Input(index));
+  const auto values = view.Values<float>();
+  return Numbers{values[0], values[1]};
+}
+
 /// A convolution in which every channel has one filter of its own:
 /// Y = activation(scale·(conv(X, W) + bias) + shift + residual).
-/// Shapes: X [N, ⌈C/16⌉, H, W, 16], W [C, 1, kernel], residual and Y [N, ⌈C/16⌉, output, 16];
-/// float32. Errors: as Conv's. Source: docs/decisions/0006-prepared-graphs.md.
+/// Shapes: X [N, ⌈C/16⌉, H, W, 16], W [C, 1, kernel], residual and Y [N, ⌈C/16⌉, output, 16],
+/// scale and shift together [2], or left out; float32. Errors: as Conv's. Source:
+/// docs/decisions/0006-prepared-graphs.md.
 class PackedDepthwise final : public Kernel {
  public:
-  PackedDepthwise(WindowAttributes window, float scale, float shift, panels::Epilogue epilogue)
-      : window_(std::move(window)), scale_(scale), shift_(shift), epilogue_(epilogue) {}
+  PackedDepthwise(WindowAttributes window, panels::Epilogue epilogue)
+      : window_(std::move(window)), epilogue_(epilogue) {}
 
   Done Run(KernelContext& context) const override {
     TRY(const BlockedInput input, ReadBlockedInput(context, 0));
@@ -159,6 +178,7 @@ class PackedDepthwise final : public Kernel {
     const Shape shape = {input.batch, input.blocks, window.output[1], window.output[2],
                          kBlockLanes};
     TRY(const float* residual, ReadResidual(context, 2, shape));
+    TRY(const Numbers numbers, ReadNumbers(context, 3));
     TRY(const TensorView x, context.Input(0));
     TRY(Tensor * output, context.OutputToOverwrite(0, ElementType::kFloat, shape));
     const std::span<float> y = output->MutableValues<float>();
@@ -170,8 +190,8 @@ class PackedDepthwise final : public Kernel {
                       .y = y.data(),
                       .lines = RunsOf(window, 1),
                       .columns = RunsOf(window, 2),
-                      .scale = scale_,
-                      .shift = shift_,
+                      .scale = numbers.scale,
+                      .shift = numbers.shift,
                       .epilogue = epilogue_};
     const int64_t work = input.batch * input.blocks * f.output_plane() * Volume(window.kernel);
     const auto threads = static_cast<int64_t>(context.threads().count());
@@ -187,24 +207,25 @@ class PackedDepthwise final : public Kernel {
 
  private:
   WindowAttributes window_;
-  float scale_;
-  float shift_;
   panels::Epilogue epilogue_;
 };
 
 }  // namespace
 
 MadeKernel MakePackedDepthwise(const NodeSpec& node) {
-  TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 3}));
+  TRY_OK(CheckArity(node, {.least_inputs = 2, .most_inputs = 4}));
+  // Passed over, they would change the answer in silence.
+  if (node.attributes.Has("scale") || node.attributes.Has("shift")) {
+    return AttributeInvalid(
+        "DepthwiseConv: scale and shift are an input; decompose the model anew");
+  }
   TRY(panels::Epilogue epilogue, ReadEpilogue(node.attributes));
   // Sums of so few products show each rounding that differs from the graph's own.
   if (epilogue.activation == panels::Activation::kHardSwish) {
     epilogue.activation = panels::Activation::kSpelledHardSwish;
   }
   TRY(WindowAttributes window, WindowAttributes::Read(node.attributes));
-  TRY(const float scale, node.attributes.Float("scale", 1));
-  TRY(const float shift, node.attributes.Float("shift", 0));
-  return std::make_unique<PackedDepthwise>(std::move(window), scale, shift, epilogue);
+  return std::make_unique<PackedDepthwise>(std::move(window), epilogue);
 }
 
 }  // namespace ephemeralml::engine::kernels

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "enclave/engine/kernels/direction_weights.h"
 #include "enclave/engine/kernels/indices.h"
 #include "enclave/engine/kernels/matrix_inputs.h"
 #include "enclave/engine/kernels/recurrent_activation.h"
@@ -35,9 +36,6 @@ struct RecurrentShape {
 // What a run reads and writes; null for what isn't there.
 struct Operands {
   const float* x = nullptr;
-  const float* weights = nullptr;
-  const float* recurrence = nullptr;
-  const float* bias = nullptr;
   const float* initial = nullptr;
   float* y = nullptr;
   float* last = nullptr;
@@ -51,7 +49,11 @@ class Direction {
 
   Done Run(const std::vector<int64_t>& lengths) {
     if (s_.batch == 0) return {};
+    TRY(const DirectionWeights bias, OpenDirection(context_, kBias, direction_));
+    bias_ = bias.values;
     TRY_OK(Prepare());
+    TRY(const DirectionWeights recurrence, OpenDirection(context_, kRecurrence, direction_));
+    recurrence_ = recurrence.values;
     for (int64_t step = 0; step < s_.steps; ++step) TRY_OK(RunStep(step, lengths));
     for (int64_t row = 0; row < s_.batch && o_.last != nullptr; ++row) {
       std::copy_n(hidden_ + row * s_.hidden, s_.hidden, o_.last + StateAt(row));
@@ -73,8 +75,6 @@ class Direction {
   float* ProjectedAt(int64_t time, int64_t row) const {
     return projected_ + (a_.batch_first ? row * s_.steps + time : time * s_.batch + row) * width();
   }
-  const float* Recurrence() const { return o_.recurrence + direction_ * width() * s_.hidden; }
-  const float* Bias() const { return o_.bias + direction_ * 2 * width(); }
 
   // Room for everything, and the inputs' part of all gates: one product.
   Done Prepare() {
@@ -90,14 +90,14 @@ class Direction {
       std::copy_n(o_.initial + StateAt(row), s_.hidden, hidden_ + row * s_.hidden);
     }
     const int64_t rows = s_.steps * s_.batch;
-    for (int64_t i = 0; i < rows * width() && o_.bias != nullptr; ++i) {
+    for (int64_t i = 0; i < rows * width() && bias_ != nullptr; ++i) {
       const int64_t gate = i % width();
       // With a linear reset, the hidden gate's second bias is added before it.
       const bool comes_later = a_.linear_before_reset && gate >= 2 * s_.hidden;
-      projected_[i] = Bias()[gate] + (comes_later ? 0 : Bias()[width() + gate]);
+      projected_[i] = bias_[gate] + (comes_later ? 0 : bias_[width() + gate]);
     }
-    return Multiply(o_.x, s_.inputs, rows, o_.weights + direction_ * width() * s_.inputs, width(),
-                    projected_, width());
+    TRY(const DirectionWeights weights, OpenDirection(context_, kWeights, direction_));
+    return Multiply(o_.x, s_.inputs, rows, weights.values, width(), projected_, width());
   }
 
   // c += a * b transposed.
@@ -132,21 +132,21 @@ class Direction {
   }
 
   Done AddRecurrence() {
-    return Multiply(hidden_, s_.hidden, s_.batch, Recurrence(), width(), gates_, width());
+    return Multiply(hidden_, s_.hidden, s_.batch, recurrence_, width(), gates_, width());
   }
 
   // Update and reset first; the hidden gate sees the state through the reset.
   Done AddGatedRecurrence() {
     const int64_t h = s_.hidden;
-    TRY_OK(Multiply(hidden_, h, s_.batch, Recurrence(), 2 * h, gates_, width()));
+    TRY_OK(Multiply(hidden_, h, s_.batch, recurrence_, 2 * h, gates_, width()));
     for (int64_t row = 0; row < s_.batch; ++row) Activate(0, gates_ + row * width(), 2 * h);
-    const float* recurrence = Recurrence() + 2 * h * h;
+    const float* recurrence = recurrence_ + 2 * h * h;
     if (!a_.linear_before_reset) {
       for (int64_t i = 0; i < s_.batch * h; ++i) reset_[i] = ResetOf(i) * hidden_[i];
       return Multiply(reset_, h, s_.batch, recurrence, h, gates_ + 2 * h, width());
     }
     for (int64_t i = 0; i < s_.batch * h; ++i) {
-      reset_[i] = o_.bias == nullptr ? 0 : Bias()[width() + 2 * h + i % h];
+      reset_[i] = bias_ == nullptr ? 0 : bias_[width() + 2 * h + i % h];
     }
     TRY_OK(Multiply(hidden_, h, s_.batch, recurrence, h, reset_, h));
     for (int64_t i = 0; i < s_.batch * h; ++i) {
@@ -182,6 +182,8 @@ class Direction {
   const RecurrentShape& s_;
   const Operands& o_;
   int64_t direction_;
+  const float* bias_ = nullptr;        // [2 * gates * hidden], while it runs, or null
+  const float* recurrence_ = nullptr;  // [gates * hidden, hidden], while it runs
   ArenaBlock block_;
   float* projected_ = nullptr;  // [steps, batch, gates * hidden], or [batch, steps, …]
   float* gates_ = nullptr;      // [batch, gates * hidden]
@@ -211,9 +213,6 @@ class Recurrent final : public Kernel {
     }
     Operands operands;
     TRY(operands.x, Values(context, kX));
-    TRY(operands.weights, Values(context, kWeights));
-    TRY(operands.recurrence, Values(context, kRecurrence));
-    TRY(operands.bias, Values(context, kBias));
     TRY(operands.initial, Values(context, kInitialHidden));
     const int64_t d = a_.directions;
     TRY(operands.y, MakeOutput(context, 0,

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
+#include <vector>
 
 #include "enclave/engine/kernels/testing/op_tester.h"
 
@@ -35,6 +37,38 @@ TEST(Gru, ResetsBeforeOrAfterTheRecurrence) {
     const float hidden = (1 - update) * std::tanh(0.6f + inner) + update * 1.5f;
     test.ExpectOutput<float>({1, 1, 1, 1}, {hidden}).ExpectOutput<float>({1, 1, 1}, {hidden}).Run();
   }
+}
+
+std::vector<float> Random(size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<float> values(count);
+  for (float& value : values) value = std::uniform_real_distribution(-0.3f, 0.3f)(random);
+  return values;
+}
+
+// Of sealed weights no more is open at once than one direction's W, or its R, and its biases.
+TEST(Gru, OpensOneDirectionAtATime) {
+  constexpr int64_t kSize = 96, kGates = 3 * kSize;
+  const auto part = [](int64_t elements) { return static_cast<size_t>(elements) * sizeof(float); };
+  const std::vector<float> x = Random(5 * 2 * kSize, 1), w = Random(2 * kGates * kSize, 2);
+  const std::vector<float> r = Random(2 * kGates * kSize, 3), b = Random(2 * 2 * kGates, 4);
+  const auto gru = [&] {
+    OpTester test("GRU", 14);
+    test.Attr("direction", "bidirectional").Input<float>({5, 2, kSize}, x);
+    return test;
+  };
+  OpTester open = gru(), sealed = gru();
+  open.Input<float>({2, kGates, kSize}, w).Input<float>({2, kGates, kSize}, r);
+  open.Input<float>({2, 2 * kGates}, b);
+  sealed.Weight<float>({2, kGates, kSize}, w, 1).Weight<float>({2, kGates, kSize}, r, 1);
+  sealed.Weight<float>({2, 2 * kGates}, b, 1);
+  const auto expected = open.Outputs(2), got = sealed.Outputs(2);
+  ASSERT_TRUE(expected.has_value() && got.has_value());
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ((*got)[i].bytes, (*expected)[i].bytes);
+  EXPECT_EQ(open.peak_plaintext_bytes(), 0U);
+  const size_t most = part(kGates * kSize) + part(2 * kGates);
+  EXPECT_GE(sealed.peak_plaintext_bytes(), most);
+  EXPECT_LE(sealed.peak_plaintext_bytes(), most + wire::kChunkBytes) << "a chunk beside its part";
 }
 
 TEST(Gru, RefusesOperandsThatDontFit) {

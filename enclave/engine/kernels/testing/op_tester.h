@@ -137,6 +137,9 @@ class OpTester {
   /// Runs the operator with `output_count` outputs and returns them.
   Result<std::vector<Value>> Outputs(size_t output_count = 1);
 
+  /// The most plaintext of weights that the last run held at once, as its ledger has it.
+  uint64_t peak_plaintext_bytes() const { return peak_plaintext_bytes_; }
+
   /// Subgraphs' results, for operators that run them: called instead of the engine.
   OpTester& RunGraphWith(std::function<Result<std::vector<Value>>(const PreparedGraph&)> run);
 
@@ -164,6 +167,7 @@ class OpTester {
   double absolute_ = 1e-5;
   double relative_ = 1e-5;
   size_t thread_count_ = 2;
+  uint64_t peak_plaintext_bytes_ = 0;
   std::function<Result<std::vector<Value>>(const PreparedGraph&)> run_graph_;
 };
 
