@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <set>
 
 namespace ephemeralml {
 namespace {
@@ -125,6 +126,21 @@ std::string Gate(Writer& w, const std::string& x, int64_t channels) {
   return w.Op("Mul", {x, w.Op("HardSigmoid", {Convolve(w, narrow, 4, channels, 1)})});
 }
 
+// What the graph makes gets a name of the branch's own.
+void AddBranch(::onnx::NodeProto& node, const std::string& name, const ::onnx::GraphProto& whole) {
+  GraphBuilder branch = AddGraph(&node, name);
+  *branch.get()->mutable_node() = whole.node();
+  std::set<std::string> made;
+  for (const auto& inner : whole.node()) made.insert(inner.output().begin(), inner.output().end());
+  for (auto& inner : *branch.get()->mutable_node()) {
+    for (auto* values : {inner.mutable_input(), inner.mutable_output()}) {
+      for (std::string& value : *values) {
+        if (made.contains(value)) value = name + " " + value;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 Network Encoder() {
@@ -140,6 +156,32 @@ Network Encoder() {
   Network network{w.builder.Serialize(), {}};
   network.inputs.push_back(w.Input("x", {2, 5, 24}));
   network.inputs.push_back(w.Input("mask", {2, 1, 1, 5}));
+  return network;
+}
+
+Network Branches(bool which) {
+  Network network = Encoder();
+  ::onnx::ModelProto encoder;
+  CHECK(encoder.ParseFromArray(network.onnx.data(), static_cast<int>(network.onnx.size())));
+  ModelBuilder builder(13);
+  ::onnx::GraphProto& graph = *builder.get();
+  *graph.mutable_input() = encoder.graph().input();
+  *graph.mutable_output() = encoder.graph().output();
+  *graph.mutable_initializer() = encoder.graph().initializer();
+  builder.Input("which", {}, ::onnx::TensorProto::BOOL);
+  ::onnx::NodeProto* node = builder.Node("If", {"which"}, {"y"});
+  for (const std::string name : {"then_branch", "else_branch"}) {
+    AddBranch(*node, name, encoder.graph());
+    GraphBuilder branch(node->mutable_attribute()->rbegin()->mutable_g());
+    if (name == "else_branch") branch.Node("Neg", {name + " y"}, {"negated"});
+    branch.Output(name == "else_branch" ? "negated" : name + " y", {-1, 5, 24});
+  }
+  network.onnx = builder.Serialize();
+  tensors::NamedTensor& choice = network.inputs.emplace_back();
+  choice.name = "which";
+  choice.type = wire::ElementType::kBool;
+  choice.data = SecretBytes(1);
+  choice.data.Fill()[0] = which ? 1 : 0;
   return network;
 }
 

@@ -15,6 +15,10 @@ struct Network {
 /// and attention are spelled out.
 Network Encoder();
 
+/// The encoder in both branches of an If, as decoders are exported that may have a past; where
+/// `which` is false, what it answers is negated. The branches share their weights.
+Network Branches(bool which);
+
 /// A residual network with normalization, depthwise convolutions, gates, pools, hard activations in
 /// their spelled-out forms, a Resize and a Gemm. Channels that don't fill their blocks.
 Network ImageClassifier();

@@ -55,7 +55,6 @@ class Comparison {
     for (const auto& [op, count] : inspection.operators) nodes += count;
     return nodes;
   }
-  const System& system() const { return system_; }
 
  private:
   System system_;
@@ -94,6 +93,16 @@ TEST(PreparedNetwork, AnEncoderAnswersAsBefore) {
   EXPECT_EQ(comparison.CountOf("MatMul"), 6U);
   EXPECT_EQ(comparison.NodesOf(true), 14U) << "a part of a pattern is left";
   comparison.Compare(network.inputs, "encoder");
+}
+
+TEST(PreparedNetwork, BranchesThatShareTheirWeightsAnswerAsBefore) {
+  const testing_support::TemporaryFolder folder;
+  Comparison comparison(Store(folder, Branches(true)));
+  EXPECT_EQ(comparison.CountOf("Attention"), 4U);
+  EXPECT_EQ(comparison.CountOf("MatMuls"), 4U);
+  EXPECT_EQ(comparison.NodesOf(true), 2 * 14 + 2U) << "a part of a pattern is left";
+  comparison.Compare(Branches(true).inputs, "then");
+  comparison.Compare(Branches(false).inputs, "else");
 }
 
 TEST(PreparedNetwork, AnImageClassifierAnswersAsBefore) {

@@ -18,11 +18,11 @@ namespace {
 // it is converted when somebody first wants the form that isn't there.
 class Assigner {
  public:
-  Assigner(Program& program, const Facts& facts, onnx::ExternalFiles& files)
-      : program_(program), facts_(facts), files_(files) {}
+  Assigner(Program& program, ProgramGraph& graph, const Facts& facts, onnx::ExternalFiles& files)
+      : program_(program), graph_(graph), facts_(facts), files_(files) {}
 
   void Assign() {
-    std::vector<ProgramNode> nodes = std::exchange(program_.main.nodes, {});
+    std::vector<ProgramNode> nodes = std::exchange(graph_.nodes, {});
     for (ProgramNode& node : nodes) {
       if (BlockConv(node) || BlockPool(node) || BlockElementwise(node) || BlockConcat(node) ||
           BlockResize(node)) {
@@ -32,11 +32,11 @@ class Assigner {
       for (const ProgramGraph& subgraph : node.subgraphs) MakeUsesPlanar(subgraph);
       Put(std::move(node));
     }
-    for (const ProgramValue& output : program_.main.outputs) MakePlanar(output.id);
+    for (const ProgramValue& output : graph_.outputs) MakePlanar(output.id);
   }
 
  private:
-  void Put(ProgramNode node) { program_.main.nodes.push_back(std::move(node)); }
+  void Put(ProgramNode node) { graph_.nodes.push_back(std::move(node)); }
 
   const Blocked* Find(ValueId value) const {
     const auto found = blocked_.find(value);
@@ -269,6 +269,7 @@ class Assigner {
   }
 
   Program& program_;
+  ProgramGraph& graph_;
   const Facts& facts_;
   onnx::ExternalFiles& files_;
   std::map<ValueId, Blocked> blocked_;
@@ -277,8 +278,9 @@ class Assigner {
 
 }  // namespace
 
-void AssignLayouts(Program& program, const Facts& facts, onnx::ExternalFiles& files) {
-  Assigner(program, facts, files).Assign();
+void AssignLayouts(Program& program, ProgramGraph& graph, const Facts& facts,
+                   onnx::ExternalFiles& files) {
+  Assigner(program, graph, facts, files).Assign();
 }
 
 }  // namespace ephemeralml::decompose

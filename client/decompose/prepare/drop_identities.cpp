@@ -41,8 +41,9 @@ std::optional<size_t> PassedOn(const Program& program, const Facts& facts, const
 
 }  // namespace
 
-void DropIdentities(Program& program, Facts& facts, onnx::ExternalFiles& files) {
-  Rewriter rewriter(program);
+void DropIdentities(Program& program, ProgramGraph& graph, Facts& facts,
+                    onnx::ExternalFiles& files) {
+  Rewriter rewriter(program, graph);
   rewriter.ForEach([&](const ProgramNode& node) {
     const auto passed_on = PassedOn(program, facts, node, files);
     if (!passed_on) return;

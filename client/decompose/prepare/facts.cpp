@@ -49,7 +49,14 @@ Facts::Facts(const Program& program, onnx::ExternalFiles& files) : program_(prog
       }
     }
   }
-  for (const ProgramNode& node : program.main.nodes) Follow(node);
+  Follow(program.main);
+}
+
+void Facts::Follow(const ProgramGraph& graph) {
+  for (const ProgramNode& node : graph.nodes) {
+    for (const ProgramGraph& subgraph : node.subgraphs) Follow(subgraph);
+    Follow(node);
+  }
 }
 
 // A tensor that can't be read is unknown here; who needs it says what is wrong with it.
@@ -131,6 +138,7 @@ void Facts::Rename(ValueId old, ValueId by) {
   if (const SizeList* shape = ShapeOf(old)) shapes_[by] = *shape;
   if (const Elements* elements = ElementsOf(old)) elements_[by] = *elements;
   if (const auto number = FloatOf(old)) floats_[by] = *number;
+  if (const auto* list = FloatsOf(old)) float_lists_[by] = *list;
 }
 
 Size Facts::NewClipped(Size size) {

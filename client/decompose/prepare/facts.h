@@ -39,8 +39,9 @@ struct Elements {
 
 class Facts {
  public:
-  /// Follows the main graph, which must be in an order of execution. What subgraphs make stays
-  /// unknown.
+  /// Follows all graphs, which must be in an order of execution. What a node makes by running a
+  /// subgraph stays unknown, and so do a subgraph's inputs; of what a loop's body makes, facts hold
+  /// within one round.
   Facts(const Program& program, onnx::ExternalFiles& files);
 
   /// Null: not even the rank is known.
@@ -71,6 +72,7 @@ class Facts {
 
  private:
   void FollowConstants(onnx::ExternalFiles& files);
+  void Follow(const ProgramGraph& graph);
   void Follow(const ProgramNode& node);
 
   const Program& program_;

@@ -41,8 +41,8 @@ const onnx::Tensor* FloatLiteral(Program& program, const Facts& facts, ValueId v
 
 }  // namespace
 
-void FoldConstants(Program& program, const Facts& facts) {
-  Rewriter rewriter(program);
+void FoldConstants(Program& program, ProgramGraph& graph, const Facts& facts) {
+  Rewriter rewriter(program, graph);
   rewriter.ForEach([&](const ProgramNode& node) {
     if (node.outputs.size() != 1 || rewriter.IsOutput(node.outputs[0])) return;
     const ValueId value = node.outputs[0];

@@ -174,8 +174,8 @@ void TryFuse(Rewriter& rewriter, const Facts& facts, const ProgramNode& root) {
 }  // namespace
 
 // softmax(scale Q K' + mask) V for each head.
-void FuseAttention(Program& program, const Facts& facts) {
-  Rewriter rewriter(program);
+void FuseAttention(Program& program, ProgramGraph& graph, const Facts& facts) {
+  Rewriter rewriter(program, graph);
   rewriter.ForEach([&](const ProgramNode& node) {
     if (Is(node, "Reshape")) TryFuse(rewriter, facts, node);
   });

@@ -34,7 +34,7 @@ class ConvFuser {
   void TryFuse(const ProgramNode& conv) {
     const ValueId weight = InputOf(conv, 1);
     const onnx::Tensor* tensor = FloatConstant(rewriter_.program(), weight);
-    if (tensor == nullptr || tensor->dims.size() != 4 || rewriter_.UseCount(weight) != 1) return;
+    if (tensor == nullptr || tensor->dims.size() != 4) return;
     if (std::ranges::any_of(tensor->dims, [](int64_t dim) { return dim <= 0; })) return;
     // Dimensions may promise anything; what follows makes lists of that length.
     if (!onnx::ReadTensorData(*tensor, files_)) return;
@@ -311,8 +311,9 @@ class ConvFuser {
 
 }  // namespace
 
-void FuseConv(Program& program, const Facts& facts, onnx::ExternalFiles& files) {
-  Rewriter rewriter(program);
+void FuseConv(Program& program, ProgramGraph& graph, const Facts& facts,
+              onnx::ExternalFiles& files) {
+  Rewriter rewriter(program, graph);
   ConvFuser fuser(rewriter, facts, files);
   rewriter.ForEach([&](const ProgramNode& node) {
     if (Is(node, "Conv")) fuser.TryFuse(node);

@@ -195,11 +195,13 @@ TEST_F(FuseConvTest, LeavesATrainingNormalization) {
   EXPECT_THAT(Prepared().Operators(), Contains("BatchNormalization"));
 }
 
-TEST_F(FuseConvTest, LeavesAWeightThatSomethingElseUses) {
+TEST_F(FuseConvTest, PacksAWeightForItselfThatSomethingElseUses) {
   builder_.Output("z", {3, 2, 3, 3});
   builder_.Node("Abs", {"w"}, {"z"});
   builder_.Node("Abs", {"xw"}, {"y"});
-  EXPECT_THAT(Prepared().Operators(), ElementsAre("Conv", "Abs", "Abs"));
+  const PreparedModel model = Prepared();
+  EXPECT_THAT(model.Operators(), ElementsAre("our Conv", "Abs", "Abs", "our FromBlocked"));
+  EXPECT_FALSE(model.program().packings.contains(model.program().main.nodes[1].inputs[0]));
 }
 
 TEST_F(FuseConvTest, LeavesABiasThatIsComputed) {

@@ -80,8 +80,8 @@ void TryFuse(Rewriter& rewriter, const Facts& facts, const ProgramNode& root) {
 
 // 0.5 x (1 + erf(x / sqrt(2))), or 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 // Source: ONNX operator Gelu, version 20.
-void FuseGelu(Program& program, const Facts& facts) {
-  Rewriter rewriter(program);
+void FuseGelu(Program& program, ProgramGraph& graph, const Facts& facts) {
+  Rewriter rewriter(program, graph);
   rewriter.ForEach([&](const ProgramNode& node) {
     if (Is(node, "Mul")) TryFuse(rewriter, facts, node);
   });

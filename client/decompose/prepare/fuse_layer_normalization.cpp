@@ -115,8 +115,8 @@ void TryFuse(Rewriter& rewriter, const Facts& facts, const ProgramNode& scaling)
 
 // scale (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) + bias, means over the last axis.
 // Source: ONNX operator LayerNormalization, version 17.
-void FuseLayerNormalization(Program& program, const Facts& facts) {
-  Rewriter rewriter(program);
+void FuseLayerNormalization(Program& program, ProgramGraph& graph, const Facts& facts) {
+  Rewriter rewriter(program, graph);
   rewriter.ForEach([&](const ProgramNode& node) {
     if (Is(node, "Mul")) TryFuse(rewriter, facts, node);
   });

@@ -88,35 +88,42 @@ TEST_F(FuseMatMulTest, LeavesAProductThatASubgraphUses) {
   EXPECT_EQ(model.NodeOf("If").subgraphs[0].nodes[0].inputs[0], model.NodeOf("MatMul").outputs[0]);
 }
 
-TEST_F(FuseMatMulTest, LeavesAWeightThatSomethingElseUses) {
+TEST_F(FuseMatMulTest, PacksAWeightForEachProductInItsWay) {
   builder_.Output("z", {-1, 3});
   builder_.Node("Relu", {"xw"}, {"y"});
-  AddInt(builder_.Node("Gemm", {"r", "w"}, {"z"}), "transB", 1);
-  EXPECT_THAT(Prepared().Operators(), ElementsAre("MatMul", "Relu", "Gemm"));
+  AddInt(builder_.Node("Gemm", {"y", "w"}, {"z"}), "transB", 1);
+  const PreparedModel model = Prepared();
+  EXPECT_THAT(model.Operators(), ElementsAre("our MatMul", "our MatMul"));
+  const auto& nodes = model.program().main.nodes;
+  EXPECT_FALSE(model.program().packings.at(nodes[0].inputs[1]).transposed);
+  EXPECT_TRUE(model.program().packings.at(nodes[1].inputs[1]).transposed);
+}
+
+TEST_F(FuseMatMulTest, PacksAWeightOnceForProductsThatTakeItAlike) {
+  builder_.Input("v", {-1, 3}).Output("z", {-1, 5});
+  builder_.Node("Relu", {"xw"}, {"y"});
+  builder_.Node("MatMul", {"v", "w"}, {"z"});
+  const PreparedModel model = Prepared();
+  EXPECT_THAT(model.Operators(), ElementsAre("our MatMul", "our MatMul"));
+  const auto& nodes = model.program().main.nodes;
+  EXPECT_EQ(nodes[0].inputs[1], nodes[1].inputs[1]);
 }
 
 // As a language model that ends with the table it began with. It is sealed as rows, for the lookup,
 // and packed, for the product.
-std::vector<std::string> WithTable(int64_t axis) {
+TEST(FuseMatMul, PacksATableThatLookupsShareASecondTime) {
   ModelBuilder builder;
   builder.Input("words", {-1}, ::onnx::TensorProto::INT64).Output("y", {-1, 7});
   builder.Floats("table", {7, 7}, Counting(49));
-  AddInt(builder.Node("Gather", {"table", "words"}, {"x"}), "axis", axis);
+  builder.Node("Gather", {"table", "words"}, {"x"});
   builder.Node("Transpose", {"table"}, {"turned"});
   builder.Node("MatMul", {"x", "turned"}, {"y"});
   const PreparedModel model(builder);
-  if (axis == 0) {
-    const ValueId packed = model.NodeOf("MatMul").inputs[1];
-    EXPECT_NE(packed, model.NodeOf("Gather").inputs[0]);
-    EXPECT_TRUE(model.program().packings.at(packed).transposed);
-    EXPECT_FALSE(model.program().packings.contains(model.NodeOf("Gather").inputs[0]));
-  }
-  return model.Operators();
-}
-
-TEST_F(FuseMatMulTest, TakesATableThatOnlyLookupsShare) {
-  EXPECT_THAT(WithTable(0), ElementsAre("Gather", "our MatMul"));
-  EXPECT_THAT(WithTable(1), ElementsAre("Gather", "Transpose", "MatMul"));
+  EXPECT_THAT(model.Operators(), ElementsAre("Gather", "our MatMul"));
+  const ValueId packed = model.NodeOf("MatMul").inputs[1];
+  EXPECT_NE(packed, model.NodeOf("Gather").inputs[0]);
+  EXPECT_TRUE(model.program().packings.at(packed).transposed);
+  EXPECT_FALSE(model.program().packings.contains(model.NodeOf("Gather").inputs[0]));
 }
 
 TEST_F(FuseMatMulTest, LeavesAClipWhoseBoundMayHaveBeenLearned) {

@@ -18,9 +18,9 @@ bool HaveSameActivation(const ProgramNode& a, const ProgramNode& b) {
 }  // namespace
 
 // Only neighbours: results that wait for others to be made would take memory.
-void MergeMatMuls(Program& program) {
+void MergeMatMuls(ProgramGraph& graph) {
   std::vector<ProgramNode> merged;
-  for (ProgramNode& node : program.main.nodes) {
+  for (ProgramNode& node : graph.nodes) {
     const bool follows = !merged.empty() && IsMergeable(merged.back()) && IsMergeable(node) &&
                          merged.back().inputs[0] == node.inputs[0] &&
                          HaveSameActivation(merged.back(), node);
@@ -33,7 +33,7 @@ void MergeMatMuls(Program& program) {
     together.inputs.push_back(node.inputs[1]);
     together.outputs.push_back(node.outputs[0]);
   }
-  program.main.nodes = std::move(merged);
+  graph.nodes = std::move(merged);
 }
 
 }  // namespace ephemeralml::decompose

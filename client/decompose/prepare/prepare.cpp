@@ -5,6 +5,8 @@
 #include <span>
 
 #include "client/decompose/prepare/passes.h"
+#include "client/decompose/prepare/shared_constants.h"
+#include "client/decompose/program/order.h"
 
 namespace ephemeralml::decompose {
 
@@ -21,26 +23,41 @@ bool HasOperands(const ProgramNode& node) {
                               [](ValueId input) { return input == 0; });
 }
 
-}  // namespace
-
-void Prepare(Program& program, onnx::ExternalFiles& files, const HasKernel& has_kernel) {
-  // What isn't valid is the engine's to refuse.
-  if (!std::ranges::all_of(program.main.nodes, HasOperands)) return;
-  Facts facts(program, files);
-  DropIdentities(program, facts, files);
-  FoldConstants(program, facts);
-  if (has_kernel("LayerNormalization")) FuseLayerNormalization(program, facts);
-  if (has_kernel("Gelu")) FuseGelu(program, facts);
-  if (has_kernel("MatMul")) FuseMatMul(program, facts);
-  if (has_kernel("Attention")) FuseAttention(program, facts);
-  if (has_kernel("MatMuls")) MergeMatMuls(program);
+// The passes that fuse, over one graph.
+void Fuse(Program& program, ProgramGraph& graph, const Facts& facts, onnx::ExternalFiles& files,
+          const HasKernel& has_kernel) {
+  if (has_kernel("LayerNormalization")) FuseLayerNormalization(program, graph, facts);
+  if (has_kernel("Gelu")) FuseGelu(program, graph, facts);
+  if (has_kernel("MatMul")) FuseMatMul(program, graph, facts);
+  if (has_kernel("Attention")) FuseAttention(program, graph, facts);
+  if (has_kernel("MatMuls")) MergeMatMuls(graph);
   constexpr std::array<std::string_view, 7> kBlocked = {
       "AveragePool",       "Conv",    "DepthwiseConv", "FromBlocked",
       "GlobalAveragePool", "MaxPool", "ToBlocked"};
   if (std::ranges::all_of(kBlocked, has_kernel)) {
-    FuseConv(program, facts, files);
-    AssignLayouts(program, facts, files);
+    FuseConv(program, graph, facts, files);
+    AssignLayouts(program, graph, facts, files);
   }
+}
+
+}  // namespace
+
+void Prepare(Program& program, onnx::ExternalFiles& files, const HasKernel& has_kernel) {
+  bool is_valid = true;
+  ForEachNode(program.main,
+              [&](const ProgramNode& node) { is_valid = is_valid && HasOperands(node); });
+  // What isn't valid is the engine's to refuse.
+  if (!is_valid) return;
+  Facts facts(program, files);
+  ForEachGraph(program.main, [&](ProgramGraph& graph) {
+    DropIdentities(program, graph, facts, files);
+    FoldConstants(program, graph, facts);
+  });
+  SeparateConstants(program, facts);
+  ForEachGraph(program.main,
+               [&](ProgramGraph& graph) { Fuse(program, graph, facts, files, has_kernel); });
+  JoinConstants(program);
+  DropDeadNodes(program.main);
 }
 
 }  // namespace ephemeralml::decompose

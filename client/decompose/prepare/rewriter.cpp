@@ -17,9 +17,9 @@ void RenameIn(ProgramNode& node, ValueId from, ValueId to) {
 
 }  // namespace
 
-Rewriter::Rewriter(Program& program) : program_(program) {
-  for (const ProgramValue& output : program.main.outputs) outputs_.insert(output.id);
-  for (const ProgramNode& node : program.main.nodes) {
+Rewriter::Rewriter(Program& program, ProgramGraph& graph) : program_(program), graph_(graph) {
+  for (const ProgramValue& output : graph.outputs) outputs_.insert(output.id);
+  for (const ProgramNode& node : graph.nodes) {
     for (const ValueId output : node.outputs) {
       if (output != 0) producers_[output] = &node;
     }
@@ -46,8 +46,8 @@ void Rewriter::RemoveUses(const ProgramNode* user, const ProgramNode& below) {
 }
 
 ProgramNode& Rewriter::Mutable(const ProgramNode* node) {
-  const auto place = node - program_.main.nodes.data();
-  return program_.main.nodes.at(static_cast<size_t>(place));
+  const auto place = node - graph_.nodes.data();
+  return graph_.nodes.at(static_cast<size_t>(place));
 }
 
 const ProgramNode* Rewriter::Producer(ValueId value) const {
@@ -128,7 +128,7 @@ void Rewriter::Drop(const ProgramNode* node) {
 }
 
 void Rewriter::Finish() {
-  std::erase_if(program_.main.nodes, [](const ProgramNode& node) { return IsGone(node); });
+  std::erase_if(graph_.nodes, [](const ProgramNode& node) { return IsGone(node); });
 }
 
 }  // namespace ephemeralml::decompose

@@ -27,7 +27,7 @@ Program Chain() {
 
 TEST(Rewriter, CountsUsesByNodesAndOutputs) {
   Program program = Chain();
-  const Rewriter rewriter(program);
+  const Rewriter rewriter(program, program.main);
   EXPECT_EQ(rewriter.UseCount(2), 2U);
   EXPECT_EQ(rewriter.UseCount(4), 1U);
   EXPECT_EQ(rewriter.OnlyUser(2), nullptr);
@@ -41,7 +41,7 @@ TEST(Rewriter, CountsUsesByNodesAndOutputs) {
 
 TEST(Rewriter, DropsWhatAReplacementNoLongerNeeds) {
   Program program = Chain();
-  Rewriter rewriter(program);
+  Rewriter rewriter(program, program.main);
   rewriter.Replace(&program.main.nodes[2], Node("Relu", {1}, {4}));
   rewriter.Finish();
   ASSERT_EQ(program.main.nodes.size(), 1U);
@@ -54,7 +54,7 @@ TEST(Rewriter, KeepsWhatSubgraphsUse) {
   branch.subgraphs.emplace_back().nodes = {Node("Abs", {3}, {6})};
   program.main.nodes.push_back(std::move(branch));
   program.main.outputs.push_back({.id = 5, .source = nullptr});
-  Rewriter rewriter(program);
+  Rewriter rewriter(program, program.main);
   EXPECT_EQ(rewriter.OnlyUser(3), nullptr);
   EXPECT_TRUE(rewriter.Users(3).empty());
   rewriter.Replace(&program.main.nodes[2], Node("Relu", {1}, {4}));
@@ -66,14 +66,14 @@ TEST(Rewriter, CountsAUseInASubgraphAsNobodysAlone) {
   Program program = Chain();
   program.main.nodes[2].inputs = {2, 2};
   program.main.nodes[2].subgraphs.emplace_back().nodes = {Node("Abs", {3}, {6})};
-  const Rewriter rewriter(program);
+  const Rewriter rewriter(program, program.main);
   EXPECT_EQ(rewriter.UseCount(3), 1U);
   EXPECT_EQ(rewriter.OnlyUser(3), nullptr);
 }
 
 TEST(Rewriter, RedirectsUsesButNoOutput) {
   Program program = Chain();
-  Rewriter rewriter(program);
+  Rewriter rewriter(program, program.main);
   rewriter.Redirect(3, 1);
   rewriter.Drop(&program.main.nodes[1]);
   rewriter.Finish();
@@ -84,7 +84,7 @@ TEST(Rewriter, RedirectsUsesButNoOutput) {
 
 TEST(Rewriter, RenamesWhatANodeMakes) {
   Program program = Chain();
-  Rewriter rewriter(program);
+  Rewriter rewriter(program, program.main);
   EXPECT_TRUE(rewriter.Rename(2, 9));
   EXPECT_EQ(program.main.nodes[0].outputs, std::vector<ValueId>{9});
   EXPECT_EQ(program.main.nodes[2].inputs, (std::vector<ValueId>{3, 9}));

@@ -112,4 +112,13 @@ void ForEachNode(const ProgramGraph& graph, Visit&& visit) {
   }
 }
 
+/// Calls `visit` for a graph, which it may change, and then for every graph below it.
+template <class Visit>
+void ForEachGraph(ProgramGraph& graph, Visit&& visit) {
+  visit(graph);
+  for (ProgramNode& node : graph.nodes) {
+    for (ProgramGraph& subgraph : node.subgraphs) ForEachGraph(subgraph, visit);
+  }
+}
+
 }  // namespace ephemeralml::decompose

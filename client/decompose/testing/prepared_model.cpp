@@ -23,9 +23,9 @@ PreparedModel::PreparedModel(const ModelBuilder& builder) : bytes_(builder.Seria
   Prepare(program_, files, [](std::string_view) { return true; });
 }
 
-std::vector<std::string> PreparedModel::Operators() const {
+std::vector<std::string> PreparedModel::OperatorsOf(const ProgramGraph& graph) {
   std::vector<std::string> operators;
-  for (const ProgramNode& node : program_.main.nodes) {
+  for (const ProgramNode& node : graph.nodes) {
     operators.push_back((node.domain == kOwnDomain ? "our " : "") + std::string(node.op));
   }
   return operators;

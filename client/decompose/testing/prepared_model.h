@@ -16,7 +16,9 @@ class PreparedModel {
 
   const Program& program() const { return program_; }
   /// The main graph's operators in their order, ours as "our MatMul".
-  std::vector<std::string> Operators() const;
+  std::vector<std::string> Operators() const { return OperatorsOf(program_.main); }
+  /// The same of one graph of the program.
+  static std::vector<std::string> OperatorsOf(const ProgramGraph& graph);
   /// The only node of that operator, ours or not. Ends the process if there isn't one.
   const ProgramNode& NodeOf(std::string_view op) const;
   /// The name that the model gives a constant, input, output or inner value; "" for a value of
