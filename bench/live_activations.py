@@ -9,108 +9,12 @@ alive together. Weights and constants don't count, and what only gives a value a
 usage: bench/live_activations.py MODEL INPUTS
   INPUTS  a folder of NAME.npy files; their shapes decide the others'
 """
-import collections
-import json
-import pathlib
-import subprocess
 import sys
-import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-# onnx.proto's field numbers.
-MODEL_GRAPH = 7
-GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 5, 11, 12
-NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR, NODE_ATTRIBUTE = 1, 2, 4, 5
-ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS = 6, 11
-TENSOR_NAME, VALUE_NAME = 8, 1
+import onnx_graph
+
 # What only renames: no engine needs memory for their outputs.
 RENAMING = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout"}
-
-Node = collections.namedtuple("Node", "operator inputs outputs")
-
-
-def read_varint(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-
-
-def fields(data):
-    """Field numbers and bodies of a message's length-delimited fields; the others are skipped.
-    Source: Protocol Buffers' wire format."""
-    at = 0
-    while at < len(data):
-        tag, at = read_varint(data, at)
-        number, kind = tag >> 3, tag & 7
-        if kind == 2:
-            size, at = read_varint(data, at)
-            yield number, data[at:at + size]
-            at += size
-        elif kind == 0:
-            _, at = read_varint(data, at)
-        else:
-            at += {1: 8, 5: 4}[kind]
-
-
-def texts(message, number):
-    return [bytes(body).decode() for found, body in fields(message) if found == number]
-
-
-def read_node(message):
-    for number, body in fields(message):
-        if number == NODE_ATTRIBUTE and any(
-                inner in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS) for inner, _ in fields(body)):
-            sys.exit("live_activations: graphs within graphs aren't counted")
-    return Node("".join(texts(message, NODE_OPERATOR)), texts(message, NODE_INPUT),
-                texts(message, NODE_OUTPUT))
-
-
-class Graph:
-    def __init__(self, data):
-        (graph,) = (body for number, body in fields(data) if number == MODEL_GRAPH)
-        self.nodes, self.constants, self.inputs, self.outputs = [], set(), [], []
-        for number, body in fields(graph):
-            if number == GRAPH_NODE:
-                self.nodes.append(read_node(body))
-            elif number == GRAPH_INITIALIZER:
-                self.constants.update(texts(body, TENSOR_NAME))
-            elif number == GRAPH_INPUT:
-                self.inputs += texts(body, VALUE_NAME)
-            elif number == GRAPH_OUTPUT:
-                self.outputs += texts(body, VALUE_NAME)
-        for node in self.nodes:
-            if node.operator == "Constant":
-                self.constants.update(node.outputs)
-        self.inputs = [name for name in self.inputs if name not in self.constants]
-
-
-def delimited(number, body):
-    size, head = len(body), bytearray()
-    while size > 0x7F:
-        head.append(size & 0x7F | 0x80)
-        size >>= 7
-    return bytes([number << 3 | 2]) + bytes(head) + bytes([size]) + body
-
-
-def value_sizes(data, graph, inputs):
-    """Bytes by value. Two messages after one another are one, so that what is appended to the file
-    adds outputs to the graph."""
-    inner = {name for node in graph.nodes for name in node.outputs if name}
-    inner -= graph.constants | set(graph.outputs)
-    more = b"".join(delimited(GRAPH_OUTPUT, delimited(VALUE_NAME, name.encode()))
-                    for name in sorted(inner))
-    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
-        file.write(data)
-        file.write(delimited(MODEL_GRAPH, more))
-        file.flush()
-        done = subprocess.run(["node", ROOT / "bench" / "value_sizes.mjs", file.name, "--inputs",
-                               inputs], stdout=subprocess.PIPE, check=True, text=True)
-    return json.loads(done.stdout)
 
 
 def peak_of(graph, sizes):
@@ -136,9 +40,8 @@ def peak_of(graph, sizes):
 
 
 def peak_live_bytes(model, inputs):
-    data = memoryview(pathlib.Path(model).read_bytes())
-    graph = Graph(data)
-    return peak_of(graph, value_sizes(data, graph, inputs))
+    graph, shapes = onnx_graph.read(model, inputs)
+    return peak_of(graph, {name: shape["bytes"] for name, shape in shapes.items()})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-// How many bytes each value of a model takes for given inputs: what ONNX Runtime, the graph left as
-// it is, made of it. Prints a JSON object, bytes by value name.
+// Which shape each value of a model has for given inputs, and how many bytes it takes: what ONNX
+// Runtime, the graph left as it is, made of it. Prints a JSON object, {dims, bytes} by value name.
 //
-// usage: node bench/value_sizes.mjs MODEL --inputs FOLDER
-//   MODEL has its inner values among its outputs (bench/live_activations.py adds them).
+// usage: node bench/value_shapes.mjs MODEL --inputs FOLDER
+//   MODEL has its inner values among its outputs (bench/onnx_graph.py adds them).
 
 import {readdirSync, readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
@@ -24,7 +24,7 @@ const inputs = Object.fromEntries(readdirSync(options.inputs).map((file) => {
 const session = await ort.InferenceSession.create(
     model, {graphOptimizationLevel: 'disabled', logSeverityLevel: 3});
 const outputs = await session.run(inputs);
-const bytes = ({data}) => data.byteLength;
+const shape = ({dims, data}) => ({dims, bytes: data.byteLength});
 console.log(JSON.stringify(Object.fromEntries(
     [...Object.entries(inputs), ...Object.entries(outputs)].map(
-        ([name, tensor]) => [name, bytes(tensor)]))));
+        ([name, tensor]) => [name, shape(tensor)]))));
