@@ -204,6 +204,9 @@ Result<Json> MeasureRelay(const ServiceCase& given) {
 Result<Json> MeasureCold(const ServiceCase& given) {
   Json answers = Json::array();
   Json sessions = Json::array();
+  Json fetches = Json::array();
+  Json later = Json::array();
+  uint64_t blob_bytes = 0;
   for (size_t i = 0; i < given.rounds; ++i) {
     Service service(given);
     (void)service.system.SpareWorker();
@@ -212,10 +215,18 @@ Result<Json> MeasureCold(const ServiceCase& given) {
     const auto start = SteadyClock::now();
     TRY(session::Session session, session::Session::Open(service.system.Settings(), policy, root));
     sessions.push_back(MillisecondsSince(start));
-    TRY_OK(session.Infer(service.model.topology, given.inputs));
+    TRY(const session::Answer answer, session.Infer(service.model.topology, given.inputs));
     answers.push_back(MillisecondsSince(start));
+    fetches.push_back(static_cast<double>(answer.measured.fetch_us) / 1000);
+    TRY(const Timed timed, TimeRequest(session, service, given));
+    later.push_back(timed.whole_ms);
+    blob_bytes = std::filesystem::file_size(service.model.blob);
   }
-  return Json{{"first_answer_ms", answers}, {"session_ms", sessions}};
+  return Json{{"first_answer_ms", answers},
+              {"session_ms", sessions},
+              {"fetch_ms", fetches},
+              {"later_request_ms", later},
+              {"blob_bytes", blob_bytes}};
 }
 
 }  // namespace ephemeralml::bench

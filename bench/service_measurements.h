@@ -32,7 +32,8 @@ Result<Json> MeasureSessions(const ServiceCase& given);
 /// large as its input.
 Result<Json> MeasureRelay(const ServiceCase& given);
 
-/// From a client's first call to the first answer of an enclave that has never seen the blob.
+/// From a client's first call to the first answer of an enclave that has never seen the blob; of
+/// that, the session and fetching the blob; and a later request.
 Result<Json> MeasureCold(const ServiceCase& given);
 
 }  // namespace ephemeralml::bench
