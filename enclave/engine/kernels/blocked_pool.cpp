@@ -123,7 +123,7 @@ class BlockedGlobalAveragePool final : public Kernel {
     const float* from = x.Values<float>().data();
     context.threads().ParallelFor(
         static_cast<size_t>(input.batch * input.blocks),
-        static_cast<size_t>(64 * 1024 / input.plane() + 1), [&](size_t begin, size_t end) {
+        static_cast<size_t>(8 * 1024 / input.plane() + 1), [&](size_t begin, size_t end) {
           for (size_t i = begin; i < end; ++i) {
             MeanPlane(from + static_cast<int64_t>(i) * input.plane(), input.height * input.width,
                       y.data() + static_cast<int64_t>(i) * kBlockLanes);

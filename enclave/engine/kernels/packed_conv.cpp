@@ -73,6 +73,7 @@ class PackedConv final : public Kernel {
   static std::vector<panels::Segment> SumOf(const PaddedInput& padded, const Window& window,
                                             int64_t channels) {
     std::vector<panels::Segment> sum;
+    sum.reserve(static_cast<size_t>(padded.blocks * window.kernel[1] * window.kernel[2]));
     for (int64_t block = 0; block < padded.blocks; ++block) {
       const int64_t lanes = std::min(kBlockLanes, channels - block * kBlockLanes);
       // Taps beside one another are one segment where nothing lies between them.

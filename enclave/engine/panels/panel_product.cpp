@@ -1,7 +1,6 @@
 #include "enclave/engine/panels/panel_product.h"
 
 #include <algorithm>
-#include <deque>
 #include <vector>
 
 #include "enclave/engine/panels/pair_tile.h"
@@ -24,10 +23,15 @@ struct Cut {
 std::vector<Cut> CutSum(std::span<const Segment> segments, int64_t all_steps) {
   const int64_t count = std::max<int64_t>((all_steps + kMostPieceSteps - 1) / kMostPieceSteps, 1);
   const int64_t most = (all_steps + count - 1) / count;
-  std::vector<Cut> cuts(1);
+  std::vector<Cut> cuts;
+  cuts.reserve(static_cast<size_t>(count));
+  const auto begin_cut = [&] {
+    cuts.emplace_back().segments.reserve(segments.size() / static_cast<size_t>(count) + 2);
+  };
+  begin_cut();
   for (Segment rest : segments) {
     while (rest.steps > 0) {
-      if (cuts.back().steps == most) cuts.emplace_back();
+      if (cuts.back().steps == most) begin_cut();
       Cut& cut = cuts.back();
       const int64_t steps = std::min(rest.steps, most - cut.steps);
       cut.segments.push_back({rest.offset, steps});
@@ -48,8 +52,9 @@ class PanelProduct {
         blocks_(std::max<int64_t>((product.lines.rows + kBlockRows - 1) / kBlockRows, 1)) {}
 
   int64_t blocks() const { return product_.lines.images * product_.lines.lines * blocks_; }
+  bool is_of_one_piece() const { return cuts_.size() == 1; }
 
-  Done Run(const PanelBlocks& blocks) const {
+  Done Run(PanelBlocks& blocks) const {
     const auto index = static_cast<uint64_t>(blocks.panel);
     Piece piece;
     piece.width = static_cast<int64_t>(shape_.WidthOf(index));
@@ -58,9 +63,11 @@ class PanelProduct {
     for (size_t i = 0; i < cuts_.size(); ++i) {
       const bool with_bias = i == 0 && shape_.has_bias;
       const int64_t rows = cuts_[i].steps + (with_bias ? 1 : 0);
-      TRY(const ByteSpan open,
-          blocks.reader.Next(static_cast<uint64_t>(rows * piece.width) * sizeof(float)));
-      const auto* values = reinterpret_cast<const float*>(open.data());
+      if (!is_of_one_piece() || blocks.open.empty()) {
+        TRY(blocks.open,
+            blocks.reader.Next(static_cast<uint64_t>(rows * piece.width) * sizeof(float)));
+      }
+      const auto* values = reinterpret_cast<const float*>(blocks.open.data());
       piece.bias = with_bias ? values : nullptr;
       piece.weights = with_bias ? values + piece.width : values;
       piece.segments = cuts_[i].segments;
@@ -72,28 +79,37 @@ class PanelProduct {
   }
 
  private:
-  // As many sealed bytes as the next piece takes, over the time that this one takes.
-  Upcoming Spread(ByteSpan sealed, const Piece& piece, int64_t blocks) const {
+  // As many sealed bytes as the next piece takes, over the time that this one takes; here those of
+  // these blocks.
+  Upcoming Spread(const Piece& piece, const PanelBlocks& blocks) const {
     int64_t steps = 0;
     for (const Segment& segment : piece.segments) steps += segment.steps;
+    ByteSpan sealed = blocks.reader.Upcoming();
+    if (sealed.empty()) sealed = blocks.ahead;
     const auto bytes = static_cast<size_t>(piece.width * steps) * sizeof(float);
     sealed = sealed.first(std::min(sealed.size(), bytes));
+    const auto until = [&](int64_t block) {
+      return sealed.size() * static_cast<size_t>(block - blocks.given.begin) /
+             static_cast<size_t>(blocks.given.end - blocks.given.begin);
+    };
+    const size_t first = until(blocks.begin);
+    sealed = sealed.subspan(first, until(blocks.end) - first);
+    const int64_t count = blocks.end - blocks.begin;
     const int64_t rows =
-        std::min(blocks * kBlockRows, blocks / blocks_ * product_.lines.rows + kBlockRows);
+        std::min(count * kBlockRows, count / blocks_ * product_.lines.rows + kBlockRows);
     return SpreadOver(sealed, rows, steps);
   }
 
   // Neighbouring blocks of one line go together.
   void RunPiece(const Piece& piece, const PanelBlocks& blocks) const {
-    ByteSpan sealed = blocks.reader.Upcoming();
-    if (sealed.empty()) sealed = blocks.ahead;
-    Upcoming upcoming = Spread(sealed, piece, blocks.end - blocks.begin);
+    Upcoming upcoming = Spread(piece, blocks);
     for (int64_t begin = blocks.begin; begin < blocks.end;) {
       const int64_t line = begin / blocks_;
       const int64_t stop = std::min(blocks.end, (line + 1) * blocks_);
       const int64_t row = begin % blocks_ * kBlockRows;
       Rows rows = RowsAt(line, blocks.panel, row);
       rows.count = std::min((stop - line * blocks_) * kBlockRows, product_.lines.rows) - row;
+      rows.together = (blocks.given.end - blocks.given.begin) * kBlockRows;
       const auto multiply = product_.is_paired ? MultiplyPairs : MultiplyPiece;
       multiply(piece, product_.strides, rows, product_.epilogue, upcoming);
       begin = stop;
@@ -108,7 +124,7 @@ class PanelProduct {
     const int64_t result = image * lines.result_image + line % lines.lines * lines.result_line +
                            row * product_.strides.result + panel * product_.result_panel;
     return {product_.left + left, product_.result + result,
-            product_.residual == nullptr ? nullptr : product_.residual + result, 0};
+            product_.residual == nullptr ? nullptr : product_.residual + result, 0, 0};
   }
 
   const wire::PackedShape& shape_;
@@ -120,8 +136,10 @@ class PanelProduct {
 }  // namespace
 
 Done MultiplyPacked(KernelContext& context, std::span<const Product> products) {
-  std::deque<PanelProduct> works;
+  std::vector<PanelProduct> works;
+  works.reserve(products.size());  // jobs point to them
   std::vector<PanelJob> jobs;
+  jobs.reserve(products.size());
   for (const Product& product : products) {
     const Lines& lines = product.lines;
     const int64_t rows = lines.images * lines.lines * lines.rows;
@@ -129,7 +147,8 @@ Done MultiplyPacked(KernelContext& context, std::span<const Product> products) {
     const PanelProduct& work = works.emplace_back(product);
     jobs.push_back({.weight = product.weight,
                     .work = {.blocks = work.blocks(), .rows = rows},
-                    .run = [&work](const PanelBlocks& blocks) { return work.Run(blocks); }});
+                    .run = [&work](PanelBlocks& blocks) { return work.Run(blocks); },
+                    .may_be_split = work.is_of_one_piece()});
   }
   return RunOnPanels(context, jobs);
 }

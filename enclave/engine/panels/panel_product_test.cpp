@@ -137,6 +137,13 @@ TEST_P(PanelProduct, SharesOutAmongAnyNumberOfThreads) {
   }
 }
 
+// So many that a panel's are multiplied some at a time.
+TEST_P(PanelProduct, MultipliesManyRows) {
+  for (const size_t threads : {2, 3}) {
+    ExpectMatrixProduct({.rows = 3001, .inner = 70, .columns = 90, .threads = threads});
+  }
+}
+
 TEST_P(PanelProduct, AppliesEveryActivationAfterBiasAndResidual) {
   for (const Epilogue& epilogue :
        {Epilogue{Activation::kNone}, Epilogue{Activation::kRelu}, Epilogue{Activation::kGelu},

@@ -1,7 +1,7 @@
 #include "enclave/engine/panels/panel_shares.h"
 
 #include <algorithm>
-#include <deque>
+#include <vector>
 
 namespace ephemeralml::engine::panels {
 namespace {
@@ -10,12 +10,18 @@ namespace {
 constexpr int64_t kOpeningRows = 32;
 // A product of fewer rows is done before what is sealed comes into the cache meanwhile.
 constexpr int64_t kRowsToFetchDuring = 8;
+// So many rows or multiplications of a panel are worth opening it once more.
+constexpr int64_t kRowsWorthOpening = 4 * kOpeningRows;
+constexpr int64_t kWorthOpening = 1024 * 1024;
 // Below this many multiplications waking another thread costs more than it brings.
 constexpr int64_t kWorthAThread = 128 * 1024;
 
 uint64_t Pack(uint64_t first, uint64_t end) { return first << 32 | end; }
 uint64_t FirstOf(uint64_t items) { return items >> 32; }
 uint64_t EndOf(uint64_t items) { return items & UINT32_MAX; }
+ItemRange RangeOf(uint64_t begin, uint64_t end) {
+  return {static_cast<int64_t>(begin), static_cast<int64_t>(end)};
+}
 
 // Where a thread keeps open weights.
 struct OwnMemory {
@@ -32,6 +38,7 @@ class Sharing {
         blocks_(job.work.blocks),
         distance_(job.work.rows < kRowsToFetchDuring ? crypto::Distance::kFar
                                                      : crypto::Distance::kNear),
+        least_blocks_(LeastBlocks(job)),
         shares_(shares) {
     const std::vector<int64_t> ends =
         CutIntoShares(weight_.shape(), blocks_, job.work.rows, shares);
@@ -59,18 +66,26 @@ class Sharing {
     if (!panel) return {};
     weights::PanelReader reader = Read(*panel, PanelsUntil(share.end), own.window);
     for (; panel; panel = share.panels.TakeFirst()) {
-      TRY_OK(RunPanel(reader, *panel, share, own, ahead));
+      TRY_OK(RunPanel(reader, *panel, share, share.units, own, ahead));
     }
     return {};
   }
 
-  // What nobody has begun of the other shares.
+  // What nobody has begun of the other shares: panels, then parts of panels.
   Done RunOthers(size_t index, const OwnMemory& own, ByteSpan ahead) {
     for (size_t i = 1; i < shares_.size(); ++i) {
       Share& other = shares_[(index + i) % shares_.size()];
       while (const std::optional<int64_t> panel = other.panels.TakeLast()) {
         weights::PanelReader reader = Read(*panel, *panel + 1, own.window);
-        TRY_OK(RunPanel(reader, *panel, other, own, ahead));
+        TRY_OK(RunPanel(reader, *panel, other, shares_[index].units, own, ahead));
+      }
+    }
+    for (size_t i = 1; i < shares_.size(); ++i) {
+      Share& other = shares_[(index + i) % shares_.size()];
+      while (const auto part = other.units.TakeLastHalf(least_blocks_)) {
+        const int64_t panel = part->begin / blocks_;
+        weights::PanelReader reader = Read(panel, panel + 1, own.window);
+        TRY_OK(RunUnits(reader, panel, *part, shares_[index].units, own, ahead));
       }
     }
     return {};
@@ -82,7 +97,18 @@ class Sharing {
     int64_t begin = 0;
     int64_t end = 0;
     ItemQueue panels;
+    ItemQueue units;  // of the panel that the share's thread works on, or another's
   };
+
+  // Of a panel.
+  static int64_t LeastBlocks(const PanelJob& job) {
+    const int64_t rows = std::max<int64_t>(job.work.rows / job.work.blocks, 1);
+    const wire::PackedShape& shape = job.weight->shape();
+    const uint64_t columns = std::min<uint64_t>(shape.columns, wire::kPanelColumns);
+    const auto work = static_cast<int64_t>(shape.steps * columns) * rows;
+    return std::max((kRowsWorthOpening + rows - 1) / rows,
+                    kWorthOpening / std::max<int64_t>(work, 1));
+  }
 
   int64_t PanelsUntil(int64_t unit) const { return (unit + blocks_ - 1) / blocks_; }
 
@@ -92,17 +118,34 @@ class Sharing {
   }
 
   // What a share has of one panel.
-  Done RunPanel(weights::PanelReader& reader, int64_t panel, const Share& share,
+  Done RunPanel(weights::PanelReader& reader, int64_t panel, const Share& share, ItemQueue& units,
                 const OwnMemory& own, ByteSpan ahead) const {
     const int64_t base = panel * blocks_;
-    return job_.run({reader, own.derived, panel, std::max(share.begin - base, int64_t{0}),
-                     std::min(share.end - base, blocks_), ahead});
+    const ItemRange given = {std::max(share.begin, base), std::min(share.end, base + blocks_)};
+    return RunUnits(reader, panel, given, units, own, ahead);
+  }
+
+  // Some units of one panel, in parts if others may take their share of them from `units`.
+  Done RunUnits(weights::PanelReader& reader, int64_t panel, ItemRange given, ItemQueue& units,
+                const OwnMemory& own, ByteSpan ahead) const {
+    const int64_t base = panel * blocks_;
+    given = {given.begin - base, given.end - base};
+    PanelBlocks blocks = {reader, own.derived, panel, given.begin, given.end, ahead, given, {}};
+    if (!job_.may_be_split || shares_.size() == 1) return job_.run(blocks);
+    units.Set(base + given.begin, base + given.end);
+    while (const auto part = units.TakeFirstHalf(least_blocks_)) {
+      blocks.begin = part->begin - base;
+      blocks.end = part->end - base;
+      TRY_OK(job_.run(blocks));
+    }
+    return {};
   }
 
   const PanelJob& job_;
   const weights::PackedWeight& weight_;
   int64_t blocks_;
   crypto::Distance distance_;
+  int64_t least_blocks_;  // that are worth opening their panel once more
   std::vector<Share> shares_;
 };
 
@@ -135,6 +178,32 @@ std::optional<int64_t> ItemQueue::TakeLast() {
   return std::nullopt;
 }
 
+std::optional<ItemRange> ItemQueue::TakeFirstHalf(int64_t least) {
+  uint64_t seen = items_.load(std::memory_order_relaxed);
+  while (FirstOf(seen) < EndOf(seen)) {
+    const uint64_t half = (EndOf(seen) - FirstOf(seen)) / 2;
+    const uint64_t count = half < static_cast<uint64_t>(least) ? EndOf(seen) - FirstOf(seen) : half;
+    if (items_.compare_exchange_weak(seen, Pack(FirstOf(seen) + count, EndOf(seen)),
+                                     std::memory_order_relaxed)) {
+      return RangeOf(FirstOf(seen), FirstOf(seen) + count);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<ItemRange> ItemQueue::TakeLastHalf(int64_t least) {
+  uint64_t seen = items_.load(std::memory_order_relaxed);
+  while (FirstOf(seen) < EndOf(seen)) {
+    const uint64_t count = (EndOf(seen) - FirstOf(seen)) / 2;
+    if (count < static_cast<uint64_t>(least)) return std::nullopt;
+    if (items_.compare_exchange_weak(seen, Pack(FirstOf(seen), EndOf(seen) - count),
+                                     std::memory_order_relaxed)) {
+      return RangeOf(EndOf(seen) - count, EndOf(seen));
+    }
+  }
+  return std::nullopt;
+}
+
 std::vector<int64_t> CutIntoShares(const wire::PackedShape& shape, int64_t blocks, int64_t rows,
                                    size_t shares) {
   const auto panels = static_cast<int64_t>(shape.panel_count());
@@ -149,6 +218,7 @@ std::vector<int64_t> CutIntoShares(const wire::PackedShape& shape, int64_t block
   int64_t rest = 0;
   for (int64_t panel = 0; panel < panels; ++panel) rest += cost(panel, 0);
   std::vector<int64_t> ends;
+  ends.reserve(shares);
   int64_t panel = 0;
   int64_t block = 0;
   for (auto left = static_cast<int64_t>(shares); left > 1; --left) {
@@ -189,7 +259,8 @@ Done RunOnPanels(KernelContext& context, std::span<const PanelJob> jobs) {
   const auto threads = static_cast<int64_t>(context.threads().count());
   const auto shares = static_cast<size_t>(
       std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, most_units)));
-  std::deque<Sharing> sharings;
+  std::vector<Sharing> sharings;
+  sharings.reserve(jobs.size());
   for (const PanelJob& job : jobs) sharings.emplace_back(job, shares);
   const auto most_derived = std::ranges::max_element(jobs, {}, &PanelJob::derived_bytes);
   const auto run_share = [&](size_t share) -> Done {

@@ -14,15 +14,24 @@
 
 namespace ephemeralml::engine::panels {
 
-/// Items (panels, heads) that nobody has begun. Their thread takes them from the front, in the
-/// order in which they lie; others, when they are done with their own, from the back: processors
-/// that several tenants share are never equally fast for long. Threads: any, after Set.
+struct ItemRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+/// Items (panels, heads, blocks of rows) that nobody has begun. Their thread takes them from the
+/// front, in the order in which they lie; others, when they are done with their own, from the back:
+/// processors that several tenants share are never equally fast for long. Threads: any, after Set.
 class ItemQueue {
  public:
   /// Items [first, end), each below 2^32.
   void Set(int64_t first, int64_t end);
   std::optional<int64_t> TakeFirst();
   std::optional<int64_t> TakeLast();
+  /// Half of what is there, or all of it if a half would be less than `least`.
+  std::optional<ItemRange> TakeFirstHalf(int64_t least);
+  /// Half of what is there, or nothing if that would be less than `least`.
+  std::optional<ItemRange> TakeLastHalf(int64_t least);
 
  private:
   // On a line of its own; the first item in its upper half, the end in its lower one.
@@ -51,14 +60,22 @@ struct PanelBlocks {
   /// What the thread will open when it has read all that the reader is for: for the cache, never
   /// to be read otherwise.
   ByteSpan ahead;
+  /// All that the thread has been given of the panel; what it has done of it before lies before
+  /// `begin`, and what others take from it behind `end`.
+  ItemRange given;
+  /// Of a job that may be split: the panel's open weights, once they were read.
+  ByteSpan open;
 };
 
 /// All that there is to do with one weight, which outlives it.
 struct PanelJob {
   const weights::PackedWeight* weight = nullptr;
   PanelWork work;
-  std::function<Done(const PanelBlocks& blocks)> run;
+  std::function<Done(PanelBlocks& blocks)> run;
   size_t derived_bytes = 0;  ///< that a thread needs for another form of one panel's weights
+  /// `run` may do a panel's blocks some at a time: it reads the panel once and leaves what it read
+  /// in `open`. Other threads then take blocks of a panel that was begun, and read it, too.
+  bool may_be_split = false;
 };
 
 /// Does all blocks of all panels of all jobs, on as many threads as that is worth: a thread's share

@@ -27,6 +27,21 @@ TEST(ItemQueue, GivesPanelsFromBothEndsUntilTheyMeet) {
   EXPECT_FALSE(queue.TakeLast());
 }
 
+TEST(ItemQueue, GivesHalvesUntilTheyAreTooSmall) {
+  ItemQueue queue;
+  EXPECT_FALSE(queue.TakeFirstHalf(1));
+  EXPECT_FALSE(queue.TakeLastHalf(1));
+  const auto is = [](const std::optional<ItemRange>& range, int64_t begin, int64_t end) {
+    return range && range->begin == begin && range->end == end;
+  };
+  queue.Set(100, 140);
+  EXPECT_TRUE(is(queue.TakeFirstHalf(8), 100, 120));
+  EXPECT_TRUE(is(queue.TakeLastHalf(8), 130, 140));
+  EXPECT_FALSE(queue.TakeLastHalf(8)) << "of ten items a half is five";
+  EXPECT_TRUE(is(queue.TakeFirstHalf(8), 120, 130)) << "their own thread takes them all";
+  EXPECT_FALSE(queue.TakeFirstHalf(1));
+}
+
 TEST(ItemQueue, GivesEachPanelOnce) {
   constexpr size_t kPanels = 100'000;
   constexpr size_t kTakers = 4;
@@ -112,6 +127,46 @@ TEST(RunOnPanels, DoesEachBlockOfEachPanelOnce) {
     ASSERT_TRUE(RunOnPanels(run.context(), {&job, 1}).has_value());
     for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1) << count << " threads";
   }
+}
+
+// A thread that is done takes blocks from another's panel; both read it once for what they do of
+// it.
+TEST(RunOnPanels, SplitsAPanelThatWasBegun) {
+  constexpr int64_t kBlocks = 1000;
+  weights::testing::TestBlob blob;
+  const weights::WeightInfo weight = blob.AddPacked({384, 64}, std::vector<float>(size_t{384} * 64),
+                                                    {}, weights::PanelLayout::kMatrixPanels);
+  blob.Seal();
+  PackedRun run(blob, 2);
+  std::vector<std::atomic<int>> done(kBlocks);
+  const weights::PackedWeight packed = run.Packed(weight);
+  std::atomic<int> readings = 0;
+  std::atomic<int64_t> of_the_second_half = 0;
+  const auto slow_first_half = [&](PanelBlocks& blocks) -> Done {
+    EXPECT_LE(blocks.given.begin, blocks.begin);
+    EXPECT_LE(blocks.end, blocks.given.end);
+    if (blocks.open.empty()) {
+      TRY(blocks.open, blocks.reader.Next(size_t{384} * 64 * sizeof(float)));
+      ++readings;
+    }
+    for (int64_t block = blocks.begin; block < blocks.end; ++block) {
+      if (block < kBlocks / 2) {
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+        if (blocks.given.begin > 0) ++of_the_second_half;
+      }
+      ++done[static_cast<size_t>(block)];
+    }
+    return {};
+  };
+  const PanelJob job = {.weight = &packed,
+                        .work = {.blocks = kBlocks, .rows = 14 * kBlocks},
+                        .run = slow_first_half,
+                        .may_be_split = true};
+  ASSERT_TRUE(RunOnPanels(run.context(), {&job, 1}).has_value());
+  for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1);
+  EXPECT_GT(of_the_second_half, kBlocks / 20) << "the other thread waited";
+  EXPECT_GE(readings, 3);
+  EXPECT_LT(readings, 20);
 }
 
 // One has fewer panels than there are threads, and one has none of the other's blocks.

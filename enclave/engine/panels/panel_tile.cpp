@@ -348,7 +348,8 @@ void MultiplyRows(const Piece& piece, const Strides& strides, const Rows& rows,
   for (int64_t row = 0; row < rows.count;) {
     const int64_t height = NextHeight(tiles.size(), rows.count - row);
     const MultiplyFunction multiply = tiles[static_cast<size_t>(height) - 1];
-    const bool fetches_rows_below = rows.count > kRowsThatStay && row + height < rows.count;
+    const bool fetches_rows_below =
+        std::max(rows.count, rows.together) > kRowsThatStay && row + height < rows.count;
     Rows part = {rows.left + row * strides.left, rows.result + row * strides.result,
                  rows.residual == nullptr ? nullptr : rows.residual + row * strides.result, height};
     for (int64_t first = 0; first < piece.width; first += width) {
