@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "client/cli/compare.h"
 #include "client/decompose/inspect.h"
 #include "tests/e2e/networks.h"
 #include "tests/support/reference.h"
@@ -29,15 +30,24 @@ class Comparison {
     system_.Upload(plain_);
   }
 
-  void Compare(const Tensors& inputs, const std::string& name) {
+  /// Of the model as it is prepared, and as it is.
+  struct Answers {
+    Tensors prepared;
+    Tensors plain;
+  };
+
+  Answers Ask(const Tensors& inputs) const {
     session::Session session = system_.Connect().value();
-    const auto prepared = session.Infer(prepared_.topology, inputs);
-    const auto plain = session.Infer(plain_.topology, inputs);
-    ASSERT_TRUE(plain.has_value()) << name << ": " << plain.error().what;
-    ASSERT_TRUE(prepared.has_value()) << name << ": " << prepared.error().what;
-    ASSERT_EQ(prepared->outputs.size(), plain->outputs.size());
-    for (const auto& expected : plain->outputs) {
-      EXPECT_LE(Disagreement(Named(prepared->outputs, expected.name), expected), 1.0)
+    auto prepared = session.Infer(prepared_.topology, inputs).value();
+    auto plain = session.Infer(plain_.topology, inputs).value();
+    return {std::move(prepared.outputs), std::move(plain.outputs)};
+  }
+
+  void Compare(const Tensors& inputs, const std::string& name) const {
+    const auto [prepared, plain] = Ask(inputs);
+    ASSERT_EQ(prepared.size(), plain.size());
+    for (const auto& expected : plain) {
+      EXPECT_LE(Disagreement(Named(prepared, expected.name), expected), 1.0)
           << name << ", output " << expected.name;
     }
   }
@@ -75,6 +85,37 @@ INSTANTIATE_TEST_SUITE_P(Real, PreparedModel,
                          testing::Values("ocr_recognition", "ocr_detection", "ocr_orientation",
                                          "silero_vad_v5"),
                          [](const auto& each) { return std::string(each.param); });
+
+struct GeneratedCase {
+  const char* name;
+  const char* model;
+
+  friend void PrintTo(const GeneratedCase& each, std::ostream* out) { *out << each.name; }
+};
+
+class GeneratedNetwork : public testing::TestWithParam<GeneratedCase> {};
+
+// As far from each other as scripts/bench lets them be from the peer's: sums of thousands of
+// products round in another order.
+TEST_P(GeneratedNetwork, AnswersAsTheModelItselfDoes) {
+  constexpr double kFarthest = 1e-5;
+  const Comparison comparison(testing_support::GeneratedModel(GetParam().model));
+  const auto [prepared, plain] = comparison.Ask(testing_support::GeneratedInputs(GetParam().name));
+  const auto differences = cli::Compare(prepared, plain).value();
+  ASSERT_EQ(differences.size(), plain.size());
+  for (const auto& each : differences) {
+    EXPECT_LE(each.largest, kFarthest * std::max(1.0, each.largest_reference)) << each.output;
+    EXPECT_GT(each.largest, 0) << "nothing was prepared";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Benchmarked, GeneratedNetwork,
+                         testing::Values(GeneratedCase{"minilm_seq128", "minilm_l6"},
+                                         GeneratedCase{"bert_base_seq128", "bert_base"},
+                                         GeneratedCase{"encoder_530mb_seq128", "encoder_530mb"},
+                                         GeneratedCase{"resnet50", "resnet50"},
+                                         GeneratedCase{"mobilenet_v2", "mobilenet_v2"}),
+                         [](const auto& each) { return std::string(each.param.name); });
 
 std::filesystem::path Store(const testing_support::TemporaryFolder& folder,
                             const Network& network) {

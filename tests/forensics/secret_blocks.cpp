@@ -34,7 +34,7 @@ size_t SecretBlocks::SlotOf(uint64_t value, uint64_t hash) const {
   return slot;
 }
 
-void SecretBlocks::AddBlock(uint64_t value, Kind kind) {
+void SecretBlocks::AddBlock(uint64_t value, uint8_t kinds) {
   const uint64_t hash = HashOf(value);
   const size_t slot = SlotOf(value, hash);
   if (kinds_[slot] == kForgotten) return;
@@ -43,10 +43,10 @@ void SecretBlocks::AddBlock(uint64_t value, Kind kind) {
     values_[slot] = value;
     filter_[hash >> kFilterShift] |= uint64_t{1} << (hash >> kBitShift & 63);
   }
-  kinds_[slot] |= kind;
+  kinds_[slot] |= kinds;
 }
 
-size_t SecretBlocks::Add(ByteSpan bytes, Kind kind) {
+size_t SecretBlocks::Add(ByteSpan bytes, uint8_t kinds) {
   size_t left_out = 0;
   for (size_t at = 0; at + sizeof(uint64_t) <= bytes.size(); at += sizeof(uint64_t)) {
     uint64_t value;
@@ -54,7 +54,7 @@ size_t SecretBlocks::Add(ByteSpan bytes, Kind kind) {
     if (HasLowEntropy(value)) {
       ++left_out;
     } else {
-      AddBlock(value, kind);
+      AddBlock(value, kinds);
     }
   }
   return left_out;

@@ -13,7 +13,15 @@ namespace ephemeralml::forensics {
 
 /// What a block belongs to. A block of several things counts as each; rows that inputs look up in a
 /// table are the request's activations from then on.
-enum Kind : uint8_t { kWeight = 1, kActivation = 2, kOutput = 4, kText = 8, kLookedUp = 16 };
+/// Expanded weights are floats that are made of what is stored in 16 bits: weights as well.
+enum Kind : uint8_t {
+  kWeight = 1,
+  kActivation = 2,
+  kOutput = 4,
+  kText = 8,
+  kLookedUp = 16,
+  kExpanded = 32,
+};
 
 /// Blocks of eight bytes, and texts that are told by their first eight. Threads: one that adds,
 /// then any that look up.
@@ -23,7 +31,7 @@ class SecretBlocks {
 
   /// All blocks of `bytes`, counted from its beginning, but those of low entropy: less than four
   /// different bytes say nothing of where they are from. Returns how many were left out.
-  size_t Add(ByteSpan bytes, Kind kind);
+  size_t Add(ByteSpan bytes, uint8_t kinds);
   /// At least eight bytes that are looked for together. `name` is for the test's report.
   void AddText(std::string name, ByteSpan bytes);
   bool Knows(uint64_t value) const { return kinds_[SlotOf(value, HashOf(value))] % 0x80 != 0; }
@@ -60,7 +68,7 @@ class SecretBlocks {
   uint8_t FindSurely(uint64_t value, uint64_t hash, const uint8_t* at, const uint8_t* end,
                      const std::string** text) const;
   size_t SlotOf(uint64_t value, uint64_t hash) const;
-  void AddBlock(uint64_t value, Kind kind);
+  void AddBlock(uint64_t value, uint8_t kinds);
 
   std::vector<uint64_t> filter_;
   std::vector<uint64_t> values_;  // an open hash table; its size is a power of two

@@ -19,7 +19,7 @@ namespace {
 using testing_support::SplitModel;
 using testing_support::System;
 
-constexpr size_t kMostBlocks = 24'000'000;
+constexpr size_t kMostBlocks = 36'000'000;
 constexpr size_t kLargestModelBytes = 200'000'000;
 constexpr size_t kTextBytes = 32;
 constexpr size_t kTextStride = 64;
@@ -27,7 +27,8 @@ constexpr const char* kPrefix = "an unmistakable name: ";
 constexpr std::string_view kLayersEnd = ".normalization.shift";
 
 onnx::ModelProto Load() {
-  const Bytes bytes = ReadFile(MiniLmPath(), kLargestModelBytes).value();
+  const Bytes bytes =
+      ReadFile(testing_support::GeneratedModel("minilm_l6"), kLargestModelBytes).value();
   onnx::ModelProto model;
   CHECK(model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
   return model;
@@ -109,6 +110,27 @@ Bytes OpenBlob(const SplitModel& split, const wire::Blob& blob) {
   return plain;
 }
 
+// The stream's part from a weight's first byte to the next one's.
+ByteSpan StreamOf(const wire::Topology& topology, const wire::Weight& weight, ByteSpan packed) {
+  uint64_t end = packed.size();
+  for (const wire::Weight& other : topology.weights()) {
+    if (other.inline_data().empty() && other.offset() > weight.offset()) {
+      end = std::min(end, other.offset());
+    }
+  }
+  return packed.subspan(weight.offset(), end - weight.offset());
+}
+
+void AddExpanded(const wire::Topology& topology, ByteSpan packed, SecretBlocks& blocks) {
+  for (const wire::Weight& weight : topology.weights()) {
+    if (weight.type() != wire::BFLOAT16 || !weight.inline_data().empty()) continue;
+    const ByteSpan halves = StreamOf(topology, weight, packed);
+    Bytes floats(halves.size() * 2);
+    for (size_t i = 0; i < halves.size(); ++i) floats[i / 2 * 4 + 2 + i % 2] = halves[i];
+    blocks.Add(floats, kWeight | kExpanded);
+  }
+}
+
 void AddTexts(const SplitModel& split, const wire::Topology& topology, SecretBlocks& blocks) {
   const ByteSpan message = split.topology.Reveal();
   for (size_t at = 0; at + kTextBytes <= message.size(); at += kTextStride * kTextBytes) {
@@ -125,14 +147,13 @@ void AddTexts(const SplitModel& split, const wire::Topology& topology, SecretBlo
 }
 
 std::vector<tensors::NamedTensor> ReadInputs() {
-  std::vector<tensors::NamedTensor> inputs;
-  for (const char* name : {"input_ids", "attention_mask", "token_type_ids"}) {
-    const auto path =
-        MiniLmPath().parent_path() / "inputs" / "minilm_seq128" / (std::string(name) + ".npy");
-    inputs.push_back(std::move(tensors::ReadTensors(path).value().at(0)));
-    inputs.back().name = kPrefix + std::string(name);
-  }
+  auto inputs = testing_support::GeneratedInputs("minilm_seq128");
+  for (auto& input : inputs) input.name = kPrefix + input.name;
   return inputs;
+}
+
+const tensors::NamedTensor& WordIds(const WatchedModel& watched) {
+  return testing_support::Named(watched.inputs, kPrefix + std::string("input_ids"));
 }
 
 const onnx::TensorProto& TableOf(const onnx::GraphProto& graph, const char* name) {
@@ -149,7 +170,7 @@ void AddRow(const onnx::TensorProto& table, int64_t row, SecretBlocks& blocks) {
 
 // Words by their ids, positions from the first, and the only type.
 void AddLookedUpRows(const onnx::GraphProto& graph, WatchedModel& watched) {
-  const ByteSpan bytes = watched.inputs[0].data.Reveal();
+  const ByteSpan bytes = WordIds(watched).data.Reveal();
   const onnx::TensorProto& words = TableOf(graph, "embeddings.words");
   const onnx::TensorProto& positions = TableOf(graph, "embeddings.positions");
   for (size_t i = 0; i < bytes.size() / sizeof(int64_t); ++i) {
@@ -169,10 +190,6 @@ void AwaitEnd(const System& system, pid_t worker) {
 
 }  // namespace
 
-std::filesystem::path MiniLmPath() {
-  return std::filesystem::path(EPHEMERAL_SOURCE_DIR) / "build" / "bench-models" / "minilm_l6.onnx";
-}
-
 void WatchedModel::AddOutputs(const std::vector<tensors::NamedTensor>& outputs) {
   for (const auto& output : outputs) blocks.Add(output.data.Reveal(), kOutput);
 }
@@ -187,12 +204,13 @@ std::unique_ptr<WatchedModel> Watch(const System& system,
   watched->packed = OpenBlob(watched->split, topology.blob());
   watched->weight_blocks = watched->packed.size() / sizeof(uint64_t);
   watched->low_entropy_blocks = watched->blocks.Add(watched->packed, kWeight);
+  AddExpanded(topology, watched->packed, watched->blocks);
   for (const auto& weight : model.graph().initializer()) {
     watched->blocks.Add(AsBytes(weight.raw_data()), kWeight);
   }
   AddLookedUpRows(model.graph(), *watched);
   AddTexts(watched->split, topology, watched->blocks);
-  const ByteSpan ids = watched->inputs[0].data.Reveal();
+  const ByteSpan ids = WordIds(*watched).data.Reveal();
   for (size_t at = 0; at + kTextBytes <= ids.size(); at += kTextBytes) {
     watched->blocks.AddText("inputs", ids.subspan(at, kTextBytes));
   }

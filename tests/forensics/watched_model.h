@@ -19,12 +19,9 @@ struct WatchedModel {
   void AddOutputs(const std::vector<tensors::NamedTensor>& outputs);
 };
 
-/// Where bench/models/make_models puts its networks.
-std::filesystem::path MiniLmPath();
-
 /// Splits the model, its names made unmistakable, and stores its blob on the host. Weights are
-/// known as packed and as the model has them; activations between layers as a session of their own
-/// answers them.
+/// known as packed, as the model has them and, where 16 bits are stored, as the floats that kernels
+/// make of these; activations between layers as a session of their own answers them.
 std::unique_ptr<WatchedModel> Watch(const testing_support::System& system,
                                     const decompose::DecomposeOptions& options = {});
 

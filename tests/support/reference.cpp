@@ -15,6 +15,8 @@ namespace fs = std::filesystem;
 constexpr double kAbsolute = 1e-5;
 constexpr double kRelative = 1e-4;
 
+fs::path GeneratedFolder() { return fs::path(EPHEMERAL_SOURCE_DIR) / "build" / "bench-models"; }
+
 ReferenceCase ReadCase(const fs::path& path) {
   ReferenceCase result{path.stem().string(), {}, {}};
   auto tensors = tensors::ReadTensors(path);
@@ -38,6 +40,17 @@ std::vector<ReferenceCase> ReferenceCases(const std::string& model) {
   }
   std::ranges::sort(cases, {}, &ReferenceCase::name);
   return cases;
+}
+
+fs::path GeneratedModel(const std::string& model) { return GeneratedFolder() / (model + ".onnx"); }
+
+std::vector<tensors::NamedTensor> GeneratedInputs(const std::string& name) {
+  std::vector<tensors::NamedTensor> inputs;
+  for (const auto& entry : fs::directory_iterator(GeneratedFolder() / "inputs" / name)) {
+    inputs.push_back(std::move(tensors::ReadTensors(entry.path()).value().at(0)));
+    inputs.back().name = entry.path().stem().string();
+  }
+  return inputs;
 }
 
 const tensors::NamedTensor& Named(std::span<const tensors::NamedTensor> list,

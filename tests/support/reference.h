@@ -17,6 +17,10 @@ struct ReferenceCase {
 /// All cases of a model, sorted by name.
 std::vector<ReferenceCase> ReferenceCases(const std::string& model);
 
+/// A network that bench/models/make_models has made, and the inputs of one of its cases.
+std::filesystem::path GeneratedModel(const std::string& model);
+std::vector<tensors::NamedTensor> GeneratedInputs(const std::string& name);
+
 /// The named tensor; a failed CHECK if there is none.
 const tensors::NamedTensor& Named(std::span<const tensors::NamedTensor> list,
                                   std::string_view name);
