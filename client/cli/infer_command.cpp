@@ -72,6 +72,7 @@ nlohmann::json ToJson(const session::Measurements& m, double setup_ms, double re
           {"execute_ms", static_cast<double>(m.execute_us) / 1000},
           {"peak_plaintext_weight_bytes", m.peak_plaintext_weight_bytes},
           {"longest_plaintext_us", m.longest_plaintext_us},
+          {"plaintext_byte_us", m.plaintext_byte_us},
           {"bytes_opened", m.bytes_opened},
           {"bytes_wiped", m.bytes_wiped},
           {"chunks_opened", m.chunks_opened},
@@ -86,10 +87,10 @@ void PrintFigures(const session::Measurements& m, double setup_ms, double reques
       setup_ms, request_ms, static_cast<double>(m.fetch_us) / 1000,
       static_cast<double>(m.prepare_us) / 1000, static_cast<double>(m.execute_us) / 1000);
   fmt::print(
-      "weights in plaintext: at most {} at once, none longer than {:.2f} ms; {} opened in {} "
-      "chunks\n",
+      "weights in plaintext: at most {} at once, none longer than {:.2f} ms, {} x ms in all; {} "
+      "opened in {} chunks\n",
       HumanBytes(m.peak_plaintext_weight_bytes), static_cast<double>(m.longest_plaintext_us) / 1000,
-      HumanBytes(m.bytes_opened), m.chunks_opened);
+      HumanBytes(m.plaintext_byte_us / 1000), HumanBytes(m.bytes_opened), m.chunks_opened);
   fmt::print("weights wiped: {}\n", HumanBytes(m.bytes_wiped));
 }
 

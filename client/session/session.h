@@ -22,7 +22,7 @@ struct SessionSettings {
   int64_t request_timeout_ms = 300'000;
 };
 
-/// What the enclave counted while it served a request; docs/ephemerality.md says what each means.
+/// What the enclave counted while it served a request; docs/architecture.md says what each means.
 struct Measurements {
   uint64_t peak_plaintext_weight_bytes = 0;
   uint64_t longest_plaintext_us = 0;
