@@ -13,6 +13,11 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kMostFetched = 64 * 1024;
 constexpr size_t kLineBytes = 64;
 
+void FetchLines(ByteSpan bytes) {
+  const size_t end = std::min(bytes.size(), kMostFetched);
+  for (size_t i = 0; i < end; i += kLineBytes) __builtin_prefetch(&bytes[i], 0, 2);
+}
+
 }  // namespace
 
 RowReader::RowReader(const SealedModel& model, const WeightInfo& weight, Ledger& ledger,
@@ -54,15 +59,14 @@ void RowReader::Fetch(uint64_t row, uint64_t next) const {
   const uint64_t last_of_row = ChunkAt(weight_.offset + (row + 1) * row_bytes_ - 1);
   const uint64_t first = std::max(begin, (last_of_row + 1) * model_.cipher->chunk_bytes());
   if (next <= row || first >= begin + row_bytes_) return;
-  const ByteSpan sealed = SealedBytesOf(model_, first, begin + row_bytes_);
-  const size_t end = std::min(sealed.size(), kMostFetched);
-  for (size_t i = 0; i < end; i += kLineBytes) __builtin_prefetch(&sealed[i], 0, 2);
+  FetchLines(SealedBytesOf(model_, first, begin + row_bytes_));
 }
 
 Done RowReader::Copy(uint64_t row, std::optional<uint64_t> next, MutableByteSpan to) {
   CHECK(row < weight_.extent() && to.size() == row_bytes_);
   uint64_t at = weight_.offset + row * row_bytes_;
   if (!model_.resident.empty()) {
+    if (next) FetchLines(model_.resident.subspan(weight_.offset + *next * row_bytes_, row_bytes_));
     std::ranges::copy(model_.resident.subspan(at, row_bytes_), to.begin());
     return {};
   }
