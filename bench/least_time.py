@@ -29,15 +29,15 @@ def opening_ms(ours, floors):
 
 
 def products(row, processes):
-    """How much they compute, at what rates, and how long that takes. In bfloat16 are those with
-    weights, by the processor's instruction for it where that is faster."""
+    """How much they compute, at what rates, and how long that takes. In bfloat16 are matrix products,
+    by the processor's instruction for it where that is faster; never convolutions."""
     rate = best_rate(processes, FLOAT32, row.threads)
     pair_rate = max(rate, best_rate(processes, BFLOAT16, row.threads)) if row.in_bfloat16 else rate
     counts = counted(row.case)
-    of_weights = OPERATIONS * counts["weight_products"] / 1e9
-    others = OPERATIONS * (counts["activation_products"] + counts["convolutions_by_tiles"]) / 1e9
-    return {"gflop": of_weights + others, "gflops": rate, "weights_gflops": pair_rate,
-            "products_ms": 1000 * (of_weights / pair_rate + others / rate)}
+    matrices = OPERATIONS * (counts["weight_products"] + counts["activation_products"]) / 1e9
+    convolutions = OPERATIONS * counts["convolutions_by_tiles"] / 1e9
+    return {"gflop": matrices + convolutions, "gflops": rate, "matrices_gflops": pair_rate,
+            "products_ms": 1000 * (matrices / pair_rate + convolutions / rate)}
 
 
 def least_time(row, processes, floors):

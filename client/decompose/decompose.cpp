@@ -53,10 +53,9 @@ Result<Plan> MakePlan(ByteSpan model_bytes, onnx::ExternalFiles& files,
   TRY_OK(OrderNodes(plan.program.main));
   DropDeadNodes(plan.program.main);
   TRY_OK(CheckSupport(plan.model, plan.program, files));
-  if (options.preparation) Prepare(plan.program, files, HasOwnKernel);
-  TRY(plan.weights,
-      PlanWeights(plan.program, files,
-                  {options.weights, options.compute == wire::ElementType::kBfloat16}));
+  const bool in_bfloat16 = options.compute == wire::ElementType::kBfloat16;
+  if (options.preparation) Prepare(plan.program, files, HasOwnKernel, in_bfloat16);
+  TRY(plan.weights, PlanWeights(plan.program, files, {options.weights, in_bfloat16}));
   return plan;
 }
 

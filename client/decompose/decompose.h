@@ -28,8 +28,9 @@ struct DecomposeOptions {
   /// How packed weights are stored: kFloat as the model has them, kFloat16 or kBfloat16 rounded to
   /// the nearest. Products are computed with float32 all the same.
   wire::ElementType weights = wire::ElementType::kFloat;
-  /// What products with packed matrices are computed with: kFloat; or kBfloat16, in which both
-  /// factors are rounded and sums are float32. Needs preparation: else nothing is packed.
+  /// What products with packed matrices, and those of attention, are computed with: kFloat; or
+  /// kBfloat16, in which both factors are rounded and sums are float32. Needs preparation: else
+  /// nothing is packed.
   wire::ElementType compute = wire::ElementType::kFloat;
 };
 

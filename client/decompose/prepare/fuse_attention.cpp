@@ -150,7 +150,7 @@ std::optional<float> ScaleByDepth(double scale, int64_t depth) {
   return std::nullopt;
 }
 
-void TryFuse(Rewriter& rewriter, const Facts& facts, const ProgramNode& root) {
+void TryFuse(Rewriter& rewriter, const Facts& facts, const ProgramNode& root, bool in_bfloat16) {
   const ProgramNode* back = rewriter.Producer(root.inputs[0], "Transpose");
   if (back == nullptr || IntsAttribute(*back, "perm") != Order{0, 2, 1, 3}) return;
   const ProgramNode* product = rewriter.Producer(back->inputs[0], "MatMul");
@@ -167,17 +167,20 @@ void TryFuse(Rewriter& rewriter, const Facts& facts, const ProgramNode& root) {
   if (!scale) return;
   std::vector<ValueId> inputs = {scores->query.whole, scores->key.whole, value->whole};
   if (scores->mask != 0) inputs.push_back(scores->mask);
-  rewriter.Replace(&root, OwnNode("Attention", std::move(inputs), root.outputs[0],
-                                  {{"heads", scores->query.split[2].value}, {"scale", *scale}}));
+  std::vector<ProgramAttribute> attributes = {{"heads", scores->query.split[2].value},
+                                              {"scale", *scale}};
+  if (in_bfloat16) attributes.push_back({"compute", std::string_view("bfloat16")});
+  rewriter.Replace(&root,
+                   OwnNode("Attention", std::move(inputs), root.outputs[0], std::move(attributes)));
 }
 
 }  // namespace
 
 // softmax(scale Q K' + mask) V for each head.
-void FuseAttention(Program& program, ProgramGraph& graph, const Facts& facts) {
+void FuseAttention(Program& program, ProgramGraph& graph, const Facts& facts, bool in_bfloat16) {
   Rewriter rewriter(program, graph);
   rewriter.ForEach([&](const ProgramNode& node) {
-    if (Is(node, "Reshape")) TryFuse(rewriter, facts, node);
+    if (Is(node, "Reshape")) TryFuse(rewriter, facts, node, in_bfloat16);
   });
   rewriter.Finish();
 }

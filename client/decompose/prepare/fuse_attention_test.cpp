@@ -24,6 +24,7 @@ struct Form {
   std::vector<std::string> key_dims = {"b", "s", "32"};
   std::string scaling = "Div";
   float root = kRootOfDepth;
+  bool in_bfloat16 = false;
   bool scales_query = false;
   bool divides_the_mask = false;
   int64_t axis = -1;
@@ -75,7 +76,7 @@ PreparedModel Prepared(const Form& form) {
   builder.Node("MatMul", {"a", "v_moved"}, {"av"});
   AddInts(builder.Node("Transpose", {"av"}, {"back"}), "perm", form.back_order);
   builder.Node("Reshape", {"back", "join"}, {"y"});
-  return PreparedModel(builder);
+  return PreparedModel(builder, form.in_bfloat16);
 }
 
 TEST(FuseAttention, FindsMaskedAttention) {
@@ -84,6 +85,13 @@ TEST(FuseAttention, FindsMaskedAttention) {
   EXPECT_THAT(model.InputsOf("Attention"), ElementsAre("q", "k", "v", "mask"));
   EXPECT_EQ(IntAttribute(model.NodeOf("Attention"), "heads"), 4);
   EXPECT_EQ(FloatAttribute(model.NodeOf("Attention"), "scale"), 1 / kRootOfDepth);
+}
+
+TEST(FuseAttention, AsksForBfloat16WhereThatIsWanted) {
+  Form form;
+  EXPECT_EQ(StringAttribute(Prepared(form).NodeOf("Attention"), "compute"), std::nullopt);
+  form.in_bfloat16 = true;
+  EXPECT_EQ(StringAttribute(Prepared(form).NodeOf("Attention"), "compute"), "bfloat16");
 }
 
 TEST(FuseAttention, FindsTheScaleWhereverItStands) {

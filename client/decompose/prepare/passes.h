@@ -25,8 +25,9 @@ void FuseGelu(Program& program, ProgramGraph& graph, const Facts& facts);
 /// bias, residual and activation that follow.
 void FuseMatMul(Program& program, ProgramGraph& graph, const Facts& facts);
 
-/// Finds scaled dot-product attention, heads being split off and put together again.
-void FuseAttention(Program& program, ProgramGraph& graph, const Facts& facts);
+/// Finds scaled dot-product attention, heads being split off and put together again. Its own
+/// products are asked for in bfloat16, or in float32.
+void FuseAttention(Program& program, ProgramGraph& graph, const Facts& facts, bool in_bfloat16);
 
 /// Makes products of one left operand that follow each other one node, so that no thread waits
 /// between them: queries, keys and values, mostly. Products with a residual stay alone.

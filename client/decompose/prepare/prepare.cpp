@@ -25,11 +25,11 @@ bool HasOperands(const ProgramNode& node) {
 
 // The passes that fuse, over one graph.
 void Fuse(Program& program, ProgramGraph& graph, const Facts& facts, onnx::ExternalFiles& files,
-          const HasKernel& has_kernel) {
+          const HasKernel& has_kernel, bool in_bfloat16) {
   if (has_kernel("LayerNormalization")) FuseLayerNormalization(program, graph, facts);
   if (has_kernel("Gelu")) FuseGelu(program, graph, facts);
   if (has_kernel("MatMul")) FuseMatMul(program, graph, facts);
-  if (has_kernel("Attention")) FuseAttention(program, graph, facts);
+  if (has_kernel("Attention")) FuseAttention(program, graph, facts, in_bfloat16);
   if (has_kernel("MatMuls")) MergeMatMuls(graph);
   constexpr std::array<std::string_view, 7> kBlocked = {
       "AveragePool",       "Conv",    "DepthwiseConv", "FromBlocked",
@@ -42,7 +42,8 @@ void Fuse(Program& program, ProgramGraph& graph, const Facts& facts, onnx::Exter
 
 }  // namespace
 
-void Prepare(Program& program, onnx::ExternalFiles& files, const HasKernel& has_kernel) {
+void Prepare(Program& program, onnx::ExternalFiles& files, const HasKernel& has_kernel,
+             bool in_bfloat16) {
   bool is_valid = true;
   ForEachNode(program.main,
               [&](const ProgramNode& node) { is_valid = is_valid && HasOperands(node); });
@@ -54,8 +55,9 @@ void Prepare(Program& program, onnx::ExternalFiles& files, const HasKernel& has_
     FoldConstants(program, graph, facts);
   });
   SeparateConstants(program, facts);
-  ForEachGraph(program.main,
-               [&](ProgramGraph& graph) { Fuse(program, graph, facts, files, has_kernel); });
+  ForEachGraph(program.main, [&](ProgramGraph& graph) {
+    Fuse(program, graph, facts, files, has_kernel, in_bfloat16);
+  });
   JoinConstants(program);
   DropDeadNodes(program.main);
 }

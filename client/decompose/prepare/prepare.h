@@ -15,6 +15,8 @@ using HasKernel = std::function<bool(std::string_view op)>;
 
 /// The program must be accepted by CheckSupport, in an order of execution, without dead nodes; it
 /// stays so. A pattern that isn't surely what it looks like stays as it is: nothing can fail here.
-void Prepare(Program& program, onnx::ExternalFiles& files, const HasKernel& has_kernel);
+/// `in_bfloat16`: so are products of activations computed, where the engine can.
+void Prepare(Program& program, onnx::ExternalFiles& files, const HasKernel& has_kernel,
+             bool in_bfloat16 = false);
 
 }  // namespace ephemeralml::decompose

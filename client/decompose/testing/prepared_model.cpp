@@ -7,7 +7,8 @@
 
 namespace ephemeralml::decompose::testing {
 
-PreparedModel::PreparedModel(const ModelBuilder& builder) : bytes_(builder.Serialize()) {
+PreparedModel::PreparedModel(const ModelBuilder& builder, bool in_bfloat16)
+    : bytes_(builder.Serialize()) {
   model_ = std::make_unique<onnx::Model>(onnx::ReadModel(bytes_).value());
   program_ = Resolve(*model_).value();
   CHECK(OrderNodes(program_.main).has_value());
@@ -20,7 +21,8 @@ PreparedModel::PreparedModel(const ModelBuilder& builder) : bytes_(builder.Seria
     }
   }
   onnx::ExternalFiles files;
-  Prepare(program_, files, [](std::string_view) { return true; });
+  Prepare(
+      program_, files, [](std::string_view) { return true; }, in_bfloat16);
 }
 
 std::vector<std::string> PreparedModel::OperatorsOf(const ProgramGraph& graph) {

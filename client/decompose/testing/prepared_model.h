@@ -12,7 +12,7 @@ namespace ephemeralml::decompose::testing {
 class PreparedModel {
  public:
   /// The model must be one that Decompose accepts.
-  explicit PreparedModel(const ModelBuilder& builder);
+  explicit PreparedModel(const ModelBuilder& builder, bool in_bfloat16 = false);
 
   const Program& program() const { return program_; }
   /// The main graph's operators in their order, ours as "our MatMul".

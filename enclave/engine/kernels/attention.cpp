@@ -7,18 +7,21 @@ namespace {
 
 /// For each head softmax(scale · Q·Kᵀ + mask) · V; heads lie side by side in the last axis.
 /// Shapes: Q [B, S, H], K [B, T, H], V [B, T, H'], Y [B, S, H'], H and H' multiples of `heads`;
-/// mask broadcast to [B, heads, S, T], its last axis T; float32. Errors: kUnsupported
+/// mask broadcast to [B, heads, S, T], its last axis T; float32. Both products may be asked for in
+/// bfloat16. Errors: kUnsupported
 /// `type_unsupported`; kMalformed `shape_invalid`, `input_invalid`, `attribute_invalid`. Source:
 /// docs/decisions/0006-prepared-graphs.md.
 class Attention final : public Kernel {
  public:
-  Attention(int64_t heads, float scale) : heads_(heads), scale_(scale) {}
+  Attention(int64_t heads, float scale, bool in_bfloat16)
+      : heads_(heads), scale_(scale), in_bfloat16_(in_bfloat16) {}
 
   Done Run(KernelContext& context) const override {
     for (size_t i = 0; i < 3; ++i) TRY_OK(RequireFloat(context, i));
     TRY(const panels::AttentionShape shape, ReadShape(context));
     panels::AttentionOperands operands;
     operands.scale = scale_;
+    operands.in_bfloat16 = in_bfloat16_;
     TRY(const TensorView queries, context.Input(0));
     TRY(const TensorView keys, context.Input(1));
     TRY(const TensorView values, context.Input(2));
@@ -89,6 +92,7 @@ class Attention final : public Kernel {
 
   int64_t heads_;
   float scale_;
+  bool in_bfloat16_;
 };
 
 }  // namespace
@@ -98,7 +102,11 @@ MadeKernel MakeAttention(const NodeSpec& node) {
   TRY(const int64_t heads, node.attributes.RequiredInt("heads"));
   if (heads < 1) return AttributeInvalid("Attention: heads isn't positive");
   TRY(const float scale, node.attributes.Float("scale", 1));
-  return std::make_unique<Attention>(heads, scale);
+  TRY(const std::string compute, node.attributes.String("compute", "float32"));
+  if (compute != "float32" && compute != "bfloat16") {
+    return AttributeInvalid("Attention: compute is neither float32 nor bfloat16");
+  }
+  return std::make_unique<Attention>(heads, scale, compute == "bfloat16");
 }
 
 }  // namespace ephemeralml::engine::kernels

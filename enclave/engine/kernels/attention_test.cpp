@@ -56,7 +56,13 @@ std::vector<float> Attention(const Sizes& s, const std::vector<float>& q,
   return y;
 }
 
-void ExpectAttention(const Sizes& s, const Shape& mask_shape) {
+// Rounded so that nothing changes when it is rounded to bfloat16.
+std::vector<float> Coarse(std::vector<float> values) {
+  for (float& value : values) value = std::round(value * 64) / 64;
+  return values;
+}
+
+void ExpectAttention(const Sizes& s, const Shape& mask_shape, bool in_bfloat16 = false) {
   SCOPED_TRACE(::testing::Message()
                << s.batch << " x " << s.heads << " heads, " << s.queries << " over " << s.keys
                << ", " << s.columns << " and " << s.value_columns);
@@ -64,9 +70,9 @@ void ExpectAttention(const Sizes& s, const Shape& mask_shape) {
   const Shape q_shape = {size(s.batch), size(s.queries), size(s.heads * s.columns)};
   const Shape k_shape = {size(s.batch), size(s.keys), size(s.heads * s.columns)};
   const Shape v_shape = {size(s.batch), size(s.keys), size(s.heads * s.value_columns)};
-  const auto q = Random(q_shape, 1);
-  const auto k = Random(k_shape, 2);
-  const auto v = Random(v_shape, 3);
+  const auto q = Coarse(Random(q_shape, 1));
+  const auto k = Coarse(Random(k_shape, 2));
+  const auto v = Coarse(Random(v_shape, 3));
   const float scale = 0.7f;
   std::vector<float> mask;
   std::vector<float> full(s.batch * s.heads * s.queries * s.keys, 0.0f);
@@ -86,11 +92,13 @@ void ExpectAttention(const Sizes& s, const Shape& mask_shape) {
   }
   OpTester test("Attention", 1, "ephemeralml");
   test.Attr("heads", static_cast<int>(s.heads)).Attr("scale", scale);
+  if (in_bfloat16) test.Attr("compute", "bfloat16");
   test.Input<float>(q_shape, q).Input<float>(k_shape, k).Input<float>(v_shape, v);
   if (!mask_shape.empty()) test.Input<float>(mask_shape, mask);
   test.ExpectOutput<float>({size(s.batch), size(s.queries), size(s.heads * s.value_columns)},
                            Attention(s, q, k, v, full, scale))
-      .Tolerance(2e-6, 2e-6)
+      // Of weights that are rounded; values are at most 1.
+      .Tolerance(in_bfloat16 ? 0x1p-9 : 2e-6, 2e-6)
       .Run();
 }
 
@@ -104,6 +112,42 @@ TEST(Attention, EqualsItsDefinition) {
     ExpectAttention({2, 3, 7, 33, columns, 16}, {});
     ExpectAttention({2, 3, 7, 33, 16, columns}, {});
   }
+}
+
+TEST(Attention, EqualsItsDefinitionInBfloat16) {
+  for (const size_t keys : {1, 2, 3, 16, 17, 64, 65, 130}) {
+    for (const size_t queries : {1, 5, 29}) {
+      ExpectAttention({2, 2, queries, keys, 8, 8}, {}, true);
+    }
+  }
+  for (const size_t columns : {1, 3, 16, 20, 31, 32, 64, 80}) {
+    ExpectAttention({2, 3, 7, 33, columns, 16}, {33}, true);
+    ExpectAttention({2, 3, 7, 33, 16, columns}, {33}, true);
+  }
+}
+
+// One query over two keys, of one column.
+void ExpectOf(float query, const std::vector<float>& keys, const std::vector<float>& values,
+              const std::vector<float>& mask, float in_bfloat16, float in_float32) {
+  for (const bool rounds : {false, true}) {
+    OpTester test("Attention", 1, "ephemeralml");
+    test.Attr("heads", 1).Input<float>({1, 1, 1}, {query}).Input<float>({1, 2, 1}, keys);
+    test.Input<float>({1, 2, 1}, values).Input<float>({2}, mask);
+    if (rounds) test.Attr("compute", "bfloat16");
+    test.ExpectOutput<float>({1, 1, 1}, {rounds ? in_bfloat16 : in_float32});
+    test.Tolerance(1e-5, 1e-5).Run();
+  }
+}
+
+TEST(Attention, RoundsEachFactorToBfloat16) {
+  constexpr float kAlmostOne = 1 + 0x1p-9F;
+  const float of_one = 1 / (1 + std::exp(-1.0F));
+  ExpectOf(kAlmostOne, {512, 0}, {1, 0}, {-512, 0}, 0.5F, of_one);
+  ExpectOf(512, {kAlmostOne, 0}, {1, 0}, {-512, 0}, 0.5F, of_one);
+  ExpectOf(1, {0, 0}, {kAlmostOne, kAlmostOne}, {0, 0}, 1, kAlmostOne);
+  // A weight just below the other's.
+  constexpr float kWeight = 1 - 0x1p-10F;
+  ExpectOf(1, {0, 0}, {0, 1}, {0, std::log(kWeight)}, 1 / (1 + kWeight), kWeight / (1 + kWeight));
 }
 
 TEST(Attention, AddsAMaskThatBroadcasts) {
@@ -133,6 +177,17 @@ TEST(Attention, GivesZerosWhereThereAreNoKeys) {
       .Input<float>({1, 0, 4}, {})
       .ExpectOutput<float>({1, 3, 4}, std::vector<float>(12))
       .Run();
+}
+
+TEST(Attention, RefusesToComputeInAnotherType) {
+  const std::vector<float> x(12);
+  OpTester("Attention", 1, "ephemeralml")
+      .Attr("heads", 2)
+      .Attr("compute", "float16")
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .Input<float>({1, 3, 4}, x)
+      .ExpectError("attribute_invalid");
 }
 
 TEST(Attention, Refuses) {

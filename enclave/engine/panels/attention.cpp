@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "enclave/engine/panels/attention_pairs.h"
 #include "enclave/engine/panels/attention_rows.h"
 #include "enclave/engine/panels/panel_shares.h"
 #include "enclave/engine/panels/panel_tile.h"
@@ -30,20 +31,23 @@ class HeadWorker {
         operands_(operands),
         padded_keys_(RoundUp(shape.keys, 16)),
         padded_values_(RoundUp(shape.value_columns, 16)),
-        turned_(scratch),
-        scores_(turned_ + shape.head_columns * padded_keys_),
-        padded_(scores_ + kBlockRows * padded_keys_) {}
+        scores_(scratch),
+        turned_(scores_ + kBlockRows * padded_keys_),
+        padded_(turned_ + shape.head_columns * padded_keys_) {
+    if (operands.in_bfloat16) paired_.emplace(shape, turned_);
+  }
 
-  static size_t ScratchFloats(const AttentionShape& shape) {
-    return static_cast<size_t>(RoundUp(shape.keys, 16) * (shape.head_columns + kBlockRows) +
-                               shape.keys * RoundUp(shape.value_columns, 16));
+  static size_t ScratchFloats(const AttentionShape& shape, bool in_bfloat16) {
+    const auto scores = static_cast<size_t>(kBlockRows * RoundUp(shape.keys, 16));
+    if (in_bfloat16) return scores + PairedHead::ScratchFloats(shape, kBlockRows);
+    return scores + static_cast<size_t>(RoundUp(shape.keys, 16) * shape.head_columns +
+                                        shape.keys * RoundUp(shape.value_columns, 16));
   }
 
   void Run(int64_t batch, int64_t head) {
     const int64_t key_head = head / (shape_.heads / shape_.key_heads);
     if (batch != taken_batch_ || key_head != taken_head_) {
-      TakeKeys(batch, key_head);
-      TakeValues(batch, key_head);
+      Take(batch, key_head);
       taken_batch_ = batch;
       taken_head_ = key_head;
     }
@@ -57,6 +61,18 @@ class HeadWorker {
     int64_t first = 0;
     int64_t end = 0;
   };
+
+  void Take(int64_t batch, int64_t key_head) {
+    if (paired_) {
+      const auto& keys = operands_.keys;
+      const auto& values = operands_.values;
+      paired_->Take(keys.At(batch, key_head, 0), keys.row_stride, values.At(batch, key_head, 0),
+                    values.row_stride);
+    } else {
+      TakeKeys(batch, key_head);
+      TakeValues(batch, key_head);
+    }
+  }
 
   // The keys' transpose, in panels.
   void TakeKeys(int64_t batch, int64_t key_head) {
@@ -173,6 +189,10 @@ class HeadWorker {
   }
 
   void MultiplyKeys(Rows rows) const {
+    if (paired_) {
+      paired_->MultiplyKeys(rows.left, operands_.queries.row_stride, rows.count, rows.result);
+      return;
+    }
     const Segment segment{0, shape_.head_columns};
     Piece piece;
     piece.segments = {&segment, 1};
@@ -188,6 +208,10 @@ class HeadWorker {
   }
 
   void MultiplyValues(Rows rows, int64_t stride) const {
+    if (paired_) {
+      paired_->MultiplyValues(rows.left, rows.count, rows.result, stride);
+      return;
+    }
     const Segment segment{0, shape_.keys};
     Piece piece;
     piece.segments = {&segment, 1};
@@ -208,9 +232,10 @@ class HeadWorker {
   const AttentionOperands& operands_;
   int64_t padded_keys_;
   int64_t padded_values_;
-  float* turned_;  // [panel, head_columns, the panel's width]
   float* scores_;  // [kBlockRows, padded_keys_]
+  float* turned_;  // [panel, head_columns, the panel's width]
   float* padded_;  // [keys, padded_values_], if needed
+  std::optional<PairedHead> paired_;
   const float* values_ = nullptr;
   int64_t values_stride_ = 0;
   int64_t taken_batch_ = -1;  // whose keys and values are taken
@@ -236,7 +261,7 @@ Done Attend(Threads& threads, Arena& arena, const AttentionShape& shape,
   }
   const bool fills_vectors = shape.keys % 16 == 0 && shape.value_columns % 16 == 0;
   const auto run_part = [&](size_t part) -> Done {
-    const size_t bytes = HeadWorker::ScratchFloats(shape) * sizeof(float);
+    const size_t bytes = HeadWorker::ScratchFloats(shape, operands.in_bfloat16) * sizeof(float);
     TRY(ArenaBlock scratch,
         fills_vectors ? arena.AllocateToOverwrite(bytes) : arena.Allocate(bytes));
     HeadWorker worker(shape, operands, reinterpret_cast<float*>(scratch.bytes().data()));

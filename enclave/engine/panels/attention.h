@@ -71,6 +71,7 @@ struct AttentionOperands {
   const float* sinks = nullptr;  ///< a score of each head that takes weight and gives no value
   float* scores = nullptr;       ///< [batch, heads, queries, keys], or null
   ScoreStage stage = ScoreStage::kProducts;
+  bool in_bfloat16 = false;  ///< both products round their factors; sums stay float32
 };
 
 /// A query that sees no key, or that the mask hides all keys from, gets zeros.

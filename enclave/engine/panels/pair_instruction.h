@@ -15,7 +15,11 @@ bool HasPairInstruction();
 /// makes them.
 void MultiplyByInstruction(const Piece& piece, const Strides& strides, const Rows& rows,
                            const Epilogue& epilogue, Upcoming& upcoming);
+
+/// A row of words, rounded by the processor's own instruction where it has one; each way is right.
 void MakeWords(const float* from, int64_t steps, float* to);
+void MakeWordsByInstruction(const float* from, int64_t steps, float* to);
+void MakeWordsByBits(const float* from, int64_t steps, float* to);
 
 /// MultiplyPairs on any processor: the left operand is of floats, as MakeRounded makes them.
 void MultiplyAsFloats(const Piece& piece, const Strides& strides, const Rows& rows,

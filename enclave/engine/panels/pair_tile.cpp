@@ -204,6 +204,22 @@ void RoundRowToWords(const float* from, int64_t steps, float* to) {
   }
 }
 
+void PairRowsToWords(const float* first, const float* second, int64_t count, float* to) {
+  const Words d;
+  const auto* earlier = reinterpret_cast<const uint32_t*>(first);
+  const auto* later = reinterpret_cast<const uint32_t*>(second);
+  auto* words = reinterpret_cast<uint32_t*>(to);
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const WordVec upper = later == nullptr ? hn::Zero(d) : RoundToHalf(hn::LoadU(d, later + i));
+    const WordVec lower = hn::ShiftRight<16>(RoundToHalf(hn::LoadU(d, earlier + i)));
+    hn::StoreU(hn::Or(upper, lower), d, words + i);
+  }
+  for (; i < count; ++i) {
+    words[i] = RoundOne(earlier[i]) >> 16 | (later == nullptr ? 0 : RoundOne(later[i]));
+  }
+}
+
 }  // namespace ephemeralml::engine::panels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -213,6 +229,7 @@ namespace ephemeralml::engine::panels {
 HWY_EXPORT(MultiplyPairRows);
 HWY_EXPORT(RoundRow);
 HWY_EXPORT(RoundRowToWords);
+HWY_EXPORT(PairRowsToWords);
 
 namespace {
 
@@ -258,8 +275,16 @@ void MakeRounded(const float* from, int64_t steps, float* to) {
   HWY_DYNAMIC_DISPATCH(RoundRow)(from, steps, to);
 }
 
-void MakeWords(const float* from, int64_t steps, float* to) {
+void MakeWordsByBits(const float* from, int64_t steps, float* to) {
   HWY_DYNAMIC_DISPATCH(RoundRowToWords)(from, steps, to);
+}
+
+void MakeWords(const float* from, int64_t steps, float* to) {
+  (HasPairInstruction() ? MakeWordsByInstruction : MakeWordsByBits)(from, steps, to);
+}
+
+void PairRows(const float* first, const float* second, int64_t count, float* to) {
+  HWY_DYNAMIC_DISPATCH(PairRowsToWords)(first, second, count, to);
 }
 
 int64_t PairedLeftSize(int64_t steps) { return (steps + 1) / 2 * (UsesInstruction() ? 1 : 2); }

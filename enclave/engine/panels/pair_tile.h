@@ -17,6 +17,10 @@ int64_t PairedLeftSize(int64_t steps);
 /// than a normal number becomes zero. Fills PairedLeftSize(steps), with zeros past the last step.
 void MakePairedLeft(const float* from, int64_t steps, float* to);
 
+/// Makes words of `count` columns of two steps of a right operand, rounded likewise. `second` null:
+/// there is no later step.
+void PairRows(const float* first, const float* second, int64_t count, float* to);
+
 /// As MultiplyPiece, the left operand made by MakePairedLeft, the weights words; offset and steps
 /// of the piece's segments count words.
 void MultiplyPairs(const Piece& piece, const Strides& strides, const Rows& rows,

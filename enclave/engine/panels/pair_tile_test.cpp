@@ -30,6 +30,24 @@ float Wide(uint32_t half) { return std::bit_cast<float>(half << 16); }
 
 class PairTile : public weights::testing::EachVectorUnit {};
 
+TEST_P(PairTile, PairsTwoRows) {
+  std::mt19937 generator(2);
+  for (const size_t count : {1, 15, 16, 17, 40}) {
+    std::vector<float> rows(2 * count);
+    for (float& value : rows) value = std::bit_cast<float>(static_cast<uint32_t>(generator()));
+    for (const bool has_second : {true, false}) {
+      std::vector<uint32_t> words(count + 1, 7);
+      PairRows(rows.data(), has_second ? rows.data() + count : nullptr, static_cast<int64_t>(count),
+               reinterpret_cast<float*>(words.data()));
+      for (size_t i = 0; i < count; ++i) {
+        const uint32_t later = has_second ? Rounded(rows[count + i]) : 0;
+        ASSERT_EQ(words[i], later << 16 | Rounded(rows[i])) << i;
+      }
+      EXPECT_EQ(words[count], 7U);
+    }
+  }
+}
+
 TEST_P(PairTile, RoundsAnyFloatToTheNearest) {
   std::mt19937 generator(1);
   std::vector<float> values = {0.0f,
@@ -48,19 +66,25 @@ TEST_P(PairTile, RoundsAnyFloatToTheNearest) {
     values.push_back(std::bit_cast<float>(static_cast<uint32_t>(generator())));
   for (const int64_t count : {int64_t{1}, int64_t{2}, int64_t{31}, int64_t{100'003}}) {
     const int64_t pairs = (count + 1) / 2;
-    std::vector<float> words(static_cast<size_t>(pairs) + 1, 777.0f);
     std::vector<float> floats(static_cast<size_t>(2 * pairs) + 1, 777.0f);
-    MakeWords(values.data(), count, words.data());
     MakeRounded(values.data(), count, floats.data());
     for (int64_t i = 0; i < 2 * pairs; ++i) {
-      const auto word = std::bit_cast<uint32_t>(words[static_cast<size_t>(i) / 2]);
       const float value = i < count ? values[static_cast<size_t>(i)] : 0;
-      ASSERT_EQ(i % 2 == 0 ? word & 0xFFFF : word >> 16, Rounded(value)) << i << ": " << value;
       ASSERT_EQ(std::bit_cast<uint32_t>(floats[static_cast<size_t>(i)]),
                 static_cast<uint32_t>(Rounded(value)) << 16);
     }
-    EXPECT_EQ(words.back(), 777.0f) << "ran past the end";
     EXPECT_EQ(floats.back(), 777.0f) << "ran past the end";
+    for (const auto make : {MakeWordsByBits, MakeWordsByInstruction}) {
+      if (make == MakeWordsByInstruction && !HasPairInstruction()) continue;
+      std::vector<float> words(static_cast<size_t>(pairs) + 1, 777.0f);
+      make(values.data(), count, words.data());
+      for (int64_t i = 0; i < 2 * pairs; ++i) {
+        const auto word = std::bit_cast<uint32_t>(words[static_cast<size_t>(i) / 2]);
+        const float value = i < count ? values[static_cast<size_t>(i)] : 0;
+        ASSERT_EQ(i % 2 == 0 ? word & 0xFFFF : word >> 16, Rounded(value)) << i << ": " << value;
+      }
+      EXPECT_EQ(words.back(), 777.0f) << "ran past the end";
+    }
   }
 }
 
