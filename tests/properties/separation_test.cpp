@@ -21,6 +21,8 @@ using decompose::testing::ModelBuilder;
 using decompose::testing::Split;
 using decompose::testing::SplitModel;
 
+using Order = std::vector<int64_t>;
+
 constexpr size_t kMostNodes = 16;
 constexpr int kCases = 40;
 constexpr size_t kWindow = 8;
@@ -125,6 +127,24 @@ TEST(Property1_Separation, TheTopologyKeyHoldsNoWeights) {
   });
 }
 
+// Four heads of eight columns, the scores multiplied by that constant.
+void AddAttention(ModelBuilder& model, const std::string& scale) {
+  model.Input("t", {1, 5, 32}).Output("z", {1, 5, 32});
+  model.Ints("split", {4}, {0, 0, 4, 8});
+  model.Ints("join", {3}, {0, 0, 32});
+  for (const std::string part : {"q", "k", "v"}) {
+    model.Node("Reshape", {"t", "split"}, {part + " heads"});
+    auto* turn = model.Node("Transpose", {part + " heads"}, {part});
+    AddInts(turn, "perm", part == "k" ? Order{0, 2, 3, 1} : Order{0, 2, 1, 3});
+  }
+  model.Node("MatMul", {"q", "k"}, {"products"});
+  model.Node("Mul", {"products", scale}, {"scores"});
+  model.Node("Softmax", {"scores"}, {"shares"});
+  model.Node("MatMul", {"shares", "v"}, {"sums"});
+  AddInts(model.Node("Transpose", {"sums"}, {"turned back"}), "perm", {0, 2, 1, 3});
+  model.Node("Reshape", {"turned back", "join"}, {"z"});
+}
+
 // A network in which all the numbers were learned that operators of ours could take as attributes.
 Bytes WithLearnedNumbers(const std::vector<float>& learned) {
   ModelBuilder model(13);
@@ -149,8 +169,10 @@ Bytes WithLearnedNumbers(const std::vector<float>& learned) {
   model.Node("Add", {"variance", "n4"}, {"sum"});
   model.Node("Sqrt", {"sum"}, {"deviation"});
   model.Node("Div", {"d", "deviation"}, {"normalized"});
-  model.Node("Mul", {"normalized", "n5"}, {"cooled"});
-  model.Node("Softmax", {"cooled"}, {"y"});
+  model.Floats("columns", {8}, Counting(8));
+  model.Node("Mul", {"normalized", "columns"}, {"weighed"});
+  model.Node("Add", {"weighed", "columns"}, {"y"});
+  AddAttention(model, "n5");
   return model.Serialize();
 }
 

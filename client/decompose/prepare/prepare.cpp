@@ -15,8 +15,13 @@ namespace {
 constexpr auto kWithTwoOperands = std::to_array<std::string_view>(
     {"Add", "Conv", "Div", "Gemm", "MatMul", "Mul", "Pow", "Reshape", "Sub"});
 
+constexpr auto kWithoutOperands = std::to_array<std::string_view>(
+    {"Loop", "Optional", "RandomNormal", "RandomUniform", "SequenceEmpty"});
+static_assert(std::ranges::is_sorted(kWithTwoOperands) && std::ranges::is_sorted(kWithoutOperands));
+
 // The passes look at these operands without asking whether they are there.
 bool HasOperands(const ProgramNode& node) {
+  if (std::ranges::binary_search(kWithoutOperands, node.op)) return true;
   const size_t count = std::ranges::binary_search(kWithTwoOperands, node.op) ? 2 : 1;
   if (node.inputs.size() < count) return false;
   return std::ranges::none_of(std::span(node.inputs).first(count),

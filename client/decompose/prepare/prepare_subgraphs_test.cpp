@@ -167,6 +167,38 @@ TEST(PrepareSubgraphs, GivesConvolutionsBlocksOfTheirOwn) {
   EXPECT_EQ(branches[0].nodes[1].inputs[1], model.NodeOf("Conv").inputs[1]);
 }
 
+// As heads of a detector do, with a normalization that becomes part of the weight.
+TEST(PrepareSubgraphs, PacksAConvolutionThatServesSeveralPicturesOnce) {
+  ModelBuilder builder(13);
+  builder.Floats("w", {16, 16, 1, 1}, Counting(256));
+  builder.Floats("scale", {16}, Counting(16));
+  builder.Floats("shift", {16}, Counting(16, 2));
+  builder.Floats("mean", {16}, Counting(16, 3));
+  builder.Floats("variance", {16}, Counting(16, 4));
+  for (const std::string of : {"a", "b"}) {
+    builder.Input("x" + of, {1, 16, 4, 4}).Output("y" + of, {1, 16, 4, 4});
+    builder.Node("Conv", {"x" + of, "w"}, {"c" + of});
+    builder.Node("BatchNormalization", {"c" + of, "scale", "shift", "mean", "variance"},
+                 {"y" + of});
+  }
+  const PreparedModel model(builder);
+  EXPECT_THAT(model.Operators(), ElementsAre(kTo, "our Conv", kTo, "our Conv", kFrom, kFrom));
+  const auto& nodes = model.program().main.nodes;
+  EXPECT_EQ(nodes[1].inputs[1], nodes[3].inputs[1]);
+}
+
+TEST_F(Branches, MayHoldOperatorsWithoutOperands) {
+  AddProduct(then_branch(), "bias", "then y");
+  else_branch().Node("SequenceEmpty", {}, {"nothing"});
+  else_branch().Node("SequenceInsert", {"nothing", "x"}, {"one"});
+  else_branch().Ints("first", {}, {0});
+  else_branch().Node("SequenceAt", {"one", "first"}, {"else y"});
+  const PreparedModel model = Prepared();
+  EXPECT_THAT(PreparedModel::OperatorsOf(Branch(model, 0)), ElementsAre("our MatMul"));
+  EXPECT_THAT(PreparedModel::OperatorsOf(Branch(model, 1)),
+              ElementsAre("SequenceEmpty", "SequenceInsert", "SequenceAt"));
+}
+
 TEST(PrepareSubgraphs, FusesTheBodyOfALoop) {
   ModelBuilder builder(13);
   builder.Input("x", {-1, 16, 4, 4}).Input("rounds", {}, kInt64);

@@ -1,24 +1,40 @@
 #include "client/decompose/prepare/shared_constants.h"
 
+#include <compare>
 #include <map>
 #include <set>
-#include <tuple>
 
 namespace ephemeralml::decompose {
 namespace {
 
-// What a constant is sealed as: of packed ones with the operator, which tells the layout.
-using Sealed = std::tuple<const onnx::Tensor*, std::string_view, bool, const onnx::Tensor*,
-                          std::vector<float>>;
+// What a constant is sealed as: of packed ones with the operator, which tells the layout. Biases
+// and factors are told by their bytes: passes make them anew for each use.
+struct Sealed {
+  const onnx::Tensor* tensor = nullptr;
+  std::string_view op = {};
+  bool transposed = false;
+  const onnx::Tensor* bias = nullptr;
+  std::string_view bias_bytes = {};
+  std::string_view factors = {};
+
+  friend auto operator<=>(const Sealed&, const Sealed&) = default;
+};
 
 Sealed SealedAs(const Program& program, ValueId value, const ProgramNode& user) {
   const onnx::Tensor* tensor = program.constants.at(value).tensor;
   const auto packing = program.packings.find(value);
-  if (packing == program.packings.end()) return {tensor, "", false, nullptr, {}};
+  if (packing == program.packings.end()) return {.tensor = tensor};
   const auto& [transposed, bias, channel_scale] = packing->second;
   // MatMul and MatMuls take the same layout.
   const std::string_view op = IsOwn(user, "MatMuls") ? "MatMul" : user.op;
-  return {tensor, op, transposed, bias, channel_scale};
+  const bool has_bytes = bias != nullptr && bias->raw_data;
+  return {.tensor = tensor,
+          .op = op,
+          .transposed = transposed,
+          .bias = has_bytes ? nullptr : bias,
+          .bias_bytes = has_bytes ? AsText(*bias->raw_data) : std::string_view(),
+          .factors = {reinterpret_cast<const char*>(channel_scale.data()),
+                      channel_scale.size() * sizeof(float)}};
 }
 
 }  // namespace

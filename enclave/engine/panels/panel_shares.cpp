@@ -39,6 +39,8 @@ class Sharing {
         distance_(job.work.rows < kRowsToFetchDuring ? crypto::Distance::kFar
                                                      : crypto::Distance::kNear),
         least_blocks_(LeastBlocks(job)),
+        may_be_split_(job.may_be_split && shares > 1 &&
+                      static_cast<int64_t>(weight_.shape().panel_count()) * blocks_ <= UINT32_MAX),
         shares_(shares) {
     const std::vector<int64_t> ends =
         CutIntoShares(weight_.shape(), blocks_, job.work.rows, shares);
@@ -131,7 +133,7 @@ class Sharing {
     const int64_t base = panel * blocks_;
     given = {given.begin - base, given.end - base};
     PanelBlocks blocks = {reader, own.derived, panel, given.begin, given.end, ahead, given, {}};
-    if (!job_.may_be_split || shares_.size() == 1) return job_.run(blocks);
+    if (!may_be_split_) return job_.run(blocks);
     units.Set(base + given.begin, base + given.end);
     while (const auto part = units.TakeFirstHalf(least_blocks_)) {
       blocks.begin = part->begin - base;
@@ -146,6 +148,7 @@ class Sharing {
   int64_t blocks_;
   crypto::Distance distance_;
   int64_t least_blocks_;  // that are worth opening their panel once more
+  bool may_be_split_;
   std::vector<Share> shares_;
 };
 

@@ -80,9 +80,9 @@ struct PanelJob {
 
 /// Does all blocks of all panels of all jobs, on as many threads as that is worth: a thread's share
 /// is a run of each weight's panels, which one reader reads, and no job waits for another. Opened
-/// twice are the panels at its ends, perhaps, and chunks that a panel which another thread took
-/// shares with its neighbours. Not from within a parallel region. Errors: those of `run`,
-/// kOverLimit `session_memory_exceeded`.
+/// more than once are the panels at its ends, perhaps, those that another thread took blocks of,
+/// and chunks that a panel which another thread took shares with its neighbours. Not from within a
+/// parallel region. Errors: those of `run`, kOverLimit `session_memory_exceeded`.
 Done RunOnPanels(KernelContext& context, std::span<const PanelJob> jobs);
 
 }  // namespace ephemeralml::engine::panels

@@ -141,30 +141,32 @@ TEST(RunOnPanels, SplitsAPanelThatWasBegun) {
   std::vector<std::atomic<int>> done(kBlocks);
   const weights::PackedWeight packed = run.Packed(weight);
   std::atomic<int> readings = 0;
-  std::atomic<int64_t> of_the_second_half = 0;
-  const auto slow_first_half = [&](PanelBlocks& blocks) -> Done {
+  std::atomic<int64_t> taken = 0;
+  const auto work = [&](PanelBlocks& blocks) -> Done {
     EXPECT_LE(blocks.given.begin, blocks.begin);
     EXPECT_LE(blocks.end, blocks.given.end);
     if (blocks.open.empty()) {
       TRY(blocks.open, blocks.reader.Next(size_t{384} * 64 * sizeof(float)));
       ++readings;
     }
+    // The share's own thread is held up until the other has come for a part of it.
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (blocks.begin == 0 && taken == 0 && std::chrono::steady_clock::now() < until) {
+      std::this_thread::yield();
+    }
     for (int64_t block = blocks.begin; block < blocks.end; ++block) {
-      if (block < kBlocks / 2) {
-        std::this_thread::sleep_for(std::chrono::microseconds(100));
-        if (blocks.given.begin > 0) ++of_the_second_half;
-      }
       ++done[static_cast<size_t>(block)];
     }
+    if (blocks.given.begin > 0 && blocks.begin < kBlocks / 2) taken += blocks.end - blocks.begin;
     return {};
   };
   const PanelJob job = {.weight = &packed,
                         .work = {.blocks = kBlocks, .rows = 14 * kBlocks},
-                        .run = slow_first_half,
+                        .run = work,
                         .may_be_split = true};
   ASSERT_TRUE(RunOnPanels(run.context(), {&job, 1}).has_value());
   for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1);
-  EXPECT_GT(of_the_second_half, kBlocks / 20) << "the other thread waited";
+  EXPECT_GT(taken, 0);
   EXPECT_GE(readings, 3);
   EXPECT_LT(readings, 20);
 }
