@@ -187,6 +187,37 @@ Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_
   return panel;
 }
 
+std::optional<uint64_t> PanelStream::OnlyChunkOf(const SealedModel& model,
+                                                 const WeightInfo& weight) {
+  if (!model.resident.empty() || weight.byte_count == 0) return std::nullopt;
+  const uint64_t chunk_bytes = model.cipher->chunk_bytes();
+  const uint64_t chunk = weight.offset / chunk_bytes;
+  const bool is_only = (weight.offset + weight.byte_count - 1) / chunk_bytes == chunk;
+  return is_only ? std::optional(chunk) : std::nullopt;
+}
+
+Result<std::vector<OpenPanel>> PanelStream::OpenTogether(const SealedModel& model,
+                                                         std::span<const WeightInfo* const> weights,
+                                                         Arena& arena, Ledger& ledger) {
+  const size_t chunk_bytes = model.cipher->chunk_bytes();
+  const std::optional<uint64_t> chunk = OnlyChunkOf(model, *weights.front());
+  TRY(ArenaBlock block, arena.AllocateToOverwrite(chunk_bytes));
+  OpenPanel whole(std::move(block), 0, 0, &ledger);
+  TRY_OK(OpenChunk(model, chunk.value(), whole.Fill(), ledger, crypto::Distance::kFar));
+  std::vector<OpenPanel> panels;
+  panels.reserve(weights.size());
+  for (const WeightInfo* weight : weights) {
+    CHECK(OnlyChunkOf(model, *weight) == chunk);
+    const PanelStream stream(model, *weight, arena, ledger);
+    TRY(OpenPanel panel,
+        stream.NewPanel(weight->byte_count, 0, static_cast<int64_t>(weight->extent())));
+    std::ranges::copy(whole.bytes().subspan(weight->offset % chunk_bytes, weight->byte_count),
+                      panel.Fill().begin());
+    panels.push_back(std::move(panel));
+  }
+  return panels;
+}
+
 Done PanelStream::Authenticate(const SealedModel& model, uint64_t begin, uint64_t end, Arena& arena,
                                Ledger& ledger) {
   for (uint64_t chunk = begin; chunk < end; ++chunk) {

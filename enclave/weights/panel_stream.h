@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "common/base/arena.h"
@@ -150,6 +152,14 @@ class PanelStream {
   Result<OpenPanel> OpenWhole() const;
   /// Opens the whole weight in row-major order, whatever its panels are.
   Result<OpenPanel> OpenRowMajor() const;
+
+  /// The chunk that holds all of a weight; none if several do, or if weights stay open.
+  static std::optional<uint64_t> OnlyChunkOf(const SealedModel& model, const WeightInfo& weight);
+  /// Opens whole weights in their stored order that lie in one chunk, which is opened once for all.
+  /// Errors: as Open.
+  static Result<std::vector<OpenPanel>> OpenTogether(const SealedModel& model,
+                                                     std::span<const WeightInfo* const> weights,
+                                                     Arena& arena, Ledger& ledger);
 
   /// Opens each of the chunks [begin, end) into a private buffer and wipes it: afterwards every tag
   /// of the range is known to be right. For a blob that just came from the host, padding included,

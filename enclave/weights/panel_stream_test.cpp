@@ -151,6 +151,40 @@ TEST(PanelStream, OpensAScalar) {
   EXPECT_EQ(Copy(panel->bytes()), fixture.plain);
 }
 
+TEST(PanelStream, OpensWeightsOfOneChunkTogether) {
+  TestBlob blob(wire::kChunkBytes);
+  const Bytes plain = Numbered(9000);
+  const auto part = [&](size_t at, size_t count) { return ByteSpan(plain).subspan(at, count); };
+  const auto add = [&](size_t at, size_t count) {
+    return blob.Add(ElementType::kUint8, {static_cast<int64_t>(count)}, part(at, count),
+                    PanelLayout::kRows, count);
+  };
+  const WeightInfo first = add(0, 100);
+  const WeightInfo second = add(100, 1000);
+  const WeightInfo far = add(0, 9000);
+  const WeightInfo last = add(0, 9000);
+  blob.Seal();
+  const SealedModel model = blob.model();
+  const auto arena = *Arena::Create(kArenaBytes);
+  Ledger ledger;
+  EXPECT_EQ(PanelStream::OnlyChunkOf(model, first), 0U);
+  EXPECT_EQ(PanelStream::OnlyChunkOf(model, far), 0U);
+  EXPECT_EQ(PanelStream::OnlyChunkOf(model, last), std::nullopt) << "two chunks hold it";
+  {
+    const WeightInfo* both[] = {&first, &second};
+    const auto opened = PanelStream::OpenTogether(model, both, *arena, ledger).value();
+    ASSERT_EQ(opened.size(), 2U);
+    EXPECT_TRUE(std::ranges::equal(opened[0].bytes(), part(0, 100)));
+    EXPECT_TRUE(std::ranges::equal(opened[1].bytes(), part(100, 1000)));
+    EXPECT_EQ(ledger.Read().chunks_opened, 1U);
+    blob.sealed()[1234] ^= 1;
+    EXPECT_EQ(PanelStream::OpenTogether(model, both, *arena, ledger).error().reason,
+              "weights_unauthentic");
+  }
+  EXPECT_EQ(arena->bytes_in_use(), 0U);
+  EXPECT_EQ(ledger.Read().bytes_opened, ledger.Read().bytes_wiped);
+}
+
 TEST(PanelStream, OpensNothingOfAChunkThatWasAltered) {
   Fixture fixture({10, 5000}, PanelLayout::kRows, 10);
   const size_t sealed_chunk = wire::kSmallestChunkBytes + wire::kTagBytes;

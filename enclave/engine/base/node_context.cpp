@@ -84,15 +84,40 @@ const Shape& NodeContext::InputShape(size_t index) const {
 
 bool NodeContext::IsWeight(size_t index) const { return Present(index).weight != nullptr; }
 
+Done NodeContext::OpenWeight(size_t index) {
+  const auto chunk_of = [&](size_t i) -> std::optional<uint64_t> {
+    const weights::WeightInfo* weight = inputs_[i].weight;
+    const bool is_whole = weight != nullptr && weight->layout == weights::PanelLayout::kRows;
+    if (!is_whole || opened_[i]) return std::nullopt;
+    return weights::PanelStream::OnlyChunkOf(*resources_->model, *weight);
+  };
+  std::vector<size_t> places;
+  std::vector<const weights::WeightInfo*> weights;
+  if (const auto chunk = chunk_of(index)) {
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (chunk_of(i) != chunk) continue;
+      places.push_back(i);
+      weights.push_back(inputs_[i].weight);
+    }
+  }
+  if (places.size() < 2) {
+    TRY(const weights::PanelStream stream, Panels(index));
+    TRY(weights::OpenPanel opened, stream.OpenRowMajor());
+    opened_[index].emplace(std::move(opened));
+    return {};
+  }
+  TRY(std::vector<weights::OpenPanel> opened,
+      weights::PanelStream::OpenTogether(*resources_->model, weights, *resources_->arena,
+                                         *resources_->ledger));
+  for (size_t i = 0; i < places.size(); ++i) opened_[places[i]].emplace(std::move(opened[i]));
+  return {};
+}
+
 Result<TensorView> NodeContext::Input(size_t index) {
   const NodeInput& input = Present(index);
   if (input.activation != nullptr) return input.activation->View();
   if (input.constant) return *input.constant;
-  if (!opened_[index]) {
-    TRY(const weights::PanelStream stream, Panels(index));
-    TRY(weights::OpenPanel opened, stream.OpenRowMajor());
-    opened_[index].emplace(std::move(opened));
-  }
+  if (!opened_[index]) TRY_OK(OpenWeight(index));
   return TensorView{input.weight->type, input.weight->shape, opened_[index]->bytes()};
 }
 

@@ -92,6 +92,8 @@ class NodeContext final : public KernelContext {
 
  private:
   const NodeInput& Present(size_t index) const;
+  // Together with all others that lie in the same chunk: opening it is what takes time.
+  Done OpenWeight(size_t index);
 
   const Resources* resources_;
   std::vector<NodeInput> inputs_;

@@ -58,6 +58,22 @@ TEST(LayerNormalization, NormalizesTheLastAxisAndTellsTheMoments) {
       .Run();
 }
 
+TEST(LayerNormalization, OpensTheChunkThatHoldsItsParametersOnce) {
+  const std::vector<float> x = RandomValues(24, 1, 1);
+  const std::vector<float> scale = RandomValues(8, 2, 1);
+  const std::vector<float> bias = RandomValues(8, 3, 1);
+  OpTester open("LayerNormalization");
+  open.Input<float>({3, 8}, x).Input<float>({8}, scale).Input<float>({8}, bias);
+  OpTester sealed("LayerNormalization");
+  sealed.Input<float>({3, 8}, x).Weight<float>({8}, scale, 8).Weight<float>({8}, bias, 8);
+  const auto expected = open.Outputs();
+  const auto got = sealed.Outputs();
+  ASSERT_TRUE(expected.has_value() && got.has_value());
+  EXPECT_EQ((*got)[0].bytes, (*expected)[0].bytes);
+  EXPECT_EQ(open.chunks_opened(), 0U);
+  EXPECT_EQ(sealed.chunks_opened(), 1U);
+}
+
 TEST(LayerNormalization, NormalizesSeveralAxesWithoutBias) {
   const std::vector<float> x = RandomValues(4 * 6, 4);
   const Normalized normalized = NormalizeRows(x, 6, 0.5);

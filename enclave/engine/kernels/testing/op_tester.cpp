@@ -146,6 +146,7 @@ Result<std::vector<Value>> OpTester::Execute(const std::vector<bool>& wants_outp
   windows.clear();
   const weights::Ledger::Totals totals = ledger.Read();
   peak_plaintext_bytes_ = totals.peak_plaintext_bytes;
+  chunks_opened_ = totals.chunks_opened;
   EXPECT_EQ(totals.bytes_opened, totals.bytes_wiped) << "a panel stayed open";
   EXPECT_EQ(arena->bytes_in_use(), 0u) << "memory stayed in use";
   for (size_t i = 0; i < inputs_.size(); ++i) {

@@ -140,6 +140,9 @@ class OpTester {
   /// The most plaintext of weights that the last run held at once, as its ledger has it.
   uint64_t peak_plaintext_bytes() const { return peak_plaintext_bytes_; }
 
+  /// The chunks of weights that the last run opened, one twice counting as two.
+  uint64_t chunks_opened() const { return chunks_opened_; }
+
   /// Subgraphs' results, for operators that run them: called instead of the engine.
   OpTester& RunGraphWith(std::function<Result<std::vector<Value>>(const PreparedGraph&)> run);
 
@@ -168,6 +171,7 @@ class OpTester {
   double relative_ = 1e-5;
   size_t thread_count_ = 2;
   uint64_t peak_plaintext_bytes_ = 0;
+  uint64_t chunks_opened_ = 0;
   std::function<Result<std::vector<Value>>(const PreparedGraph&)> run_graph_;
 };
 
