@@ -5,11 +5,14 @@
 #include <cmath>
 
 #include "enclave/engine/panels/attention_rows.h"
+#include "enclave/weights/testing/each_vector_unit.h"
 
 namespace ephemeralml::engine::panels {
 namespace {
 
-TEST(Transpose, TurnsAnyShape) {
+class AttentionRows : public weights::testing::EachVectorUnit {};
+
+TEST_P(AttentionRows, TurnsAnyShape) {
   for (const int64_t rows : {1, 3, 4, 5, 16, 18}) {
     for (const int64_t columns : {1, 2, 4, 7, 12, 17}) {
       std::vector<float> from(static_cast<size_t>(rows * (columns + 2)));
@@ -27,7 +30,7 @@ TEST(Transpose, TurnsAnyShape) {
   }
 }
 
-TEST(ExponentiateRow, IsStableAndSumsWhatItLeaves) {
+TEST_P(AttentionRows, ExponentiatesStablyAndSumsWhatItLeaves) {
   for (const size_t count : {1, 7, 16, 33}) {
     std::vector<float> scores(count + 16, 5000.0f);
     std::vector<float> mask(count);
@@ -51,6 +54,19 @@ TEST(ExponentiateRow, IsStableAndSumsWhatItLeaves) {
     for (size_t i = count; i < scores.size(); ++i) EXPECT_EQ(scores[i], 5000.0f);
   }
 }
+
+TEST_P(AttentionRows, ScalesAnyCount) {
+  for (const size_t count : {1, 7, 16, 33}) {
+    std::vector<float> values(count + 1);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) - 3;
+    ScaleRow(values.data(), static_cast<int64_t>(count), 0.5f);
+    for (size_t i = 0; i < count; ++i) EXPECT_EQ(values[i], (static_cast<float>(i) - 3) / 2);
+    EXPECT_EQ(values[count], static_cast<float>(count) - 3) << "ran past the end";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, AttentionRows, weights::testing::VectorUnits(),
+                         weights::testing::VectorUnitName);
 
 }  // namespace
 }  // namespace ephemeralml::engine::panels
