@@ -105,14 +105,13 @@ TEST_F(Branches, KnowTheNumbersThatTheyShare) {
   builder_.Floats("half", {}, {0.5F});
   builder_.Floats("one", {}, {1});
   builder_.Floats("root", {}, {1.41421356F});
-  for (auto& [graph, name] :
-       {std::pair(&then_branch(), "then"), std::pair(&else_branch(), "else")}) {
-    const auto of = [&](const char* value) { return name + std::string(" ") + value; };
-    graph->Node("Div", {"x", "root"}, {of("q")});
-    graph->Node("Erf", {of("q")}, {of("e")});
-    graph->Node("Add", {of("e"), "one"}, {of("s")});
-    graph->Node("Mul", {"x", of("s")}, {of("p")});
-    graph->Node("Mul", {of("p"), "half"}, {of("y")});
+  for (const std::string name : {"then", "else"}) {
+    GraphBuilder& graph = name == "then" ? then_branch() : else_branch();
+    graph.Node("Div", {"x", "root"}, {name + " q"});
+    graph.Node("Erf", {name + " q"}, {name + " e"});
+    graph.Node("Add", {name + " e", "one"}, {name + " s"});
+    graph.Node("Mul", {"x", name + " s"}, {name + " p"});
+    graph.Node("Mul", {name + " p", "half"}, {name + " y"});
   }
   const PreparedModel model = Prepared();
   EXPECT_THAT(PreparedModel::OperatorsOf(Branch(model, 0)), ElementsAre("our Gelu"));
