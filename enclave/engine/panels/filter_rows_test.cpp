@@ -40,7 +40,7 @@ void FilterRows::Expect(const Case& c) {
                << " pixels, step " << c.step << ", dilation " << c.dilation);
   const auto at = [](int64_t index) { return static_cast<size_t>(index); };
   const std::vector<float> picture = RandomValues(at(kHeight * kWidth * kLanes), 1, 1);
-  const std::vector<float> weights = RandomValues(at(c.rows * c.columns * kLanes), 2, 1);
+  const std::vector<float> weights = RandomValues(at((c.rows * c.columns + 1) * kLanes), 2, 1);
   const std::vector<float> bias = RandomValues(at(kLanes), 3, 1);
   std::vector<float> result(at(c.pixels * c.lines * kLanes + 1), kNever);
   FilteredPixels p;
