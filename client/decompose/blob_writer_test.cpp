@@ -53,8 +53,7 @@ class BlobWriterTest : public testing::Test {
     for (size_t i = 0; i < kCount; ++i) {
       CHECK(cipher_
                 ->Open(wire::ChunkIndex(i), ByteSpan(blob_).subspan(i * sealed, sealed),
-                       MutableByteSpan(plaintext).subspan(i * kChunk, kChunk),
-                       crypto::Distance::kNear)
+                       MutableByteSpan(plaintext).subspan(i * kChunk, kChunk))
                 .has_value());
     }
     return plaintext;

@@ -32,8 +32,7 @@ std::vector<Element> Pack(const PackSource& source) {
     EXPECT_TRUE(cipher
                     ->Open(wire::ChunkIndex(i),
                            ByteSpan(sealed).subspan(i * sealed_bytes, sealed_bytes),
-                           MutableByteSpan(plain).subspan(i * wire::kChunkBytes, wire::kChunkBytes),
-                           crypto::Distance::kNear)
+                           MutableByteSpan(plain).subspan(i * wire::kChunkBytes, wire::kChunkBytes))
                     .has_value());
   }
   std::vector<Element> elements(bytes / sizeof(Element));

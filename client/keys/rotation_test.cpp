@@ -118,8 +118,7 @@ class RotationTest : public testing::Test {
     for (uint64_t i = 0; i < kChunks; ++i) {
       EXPECT_TRUE(cipher->Open(
           wire::ChunkIndex(i), ByteSpan(blob).subspan(i * kSealedChunkBytes, kSealedChunkBytes),
-          MutableByteSpan(plaintext).subspan(i * wire::kChunkBytes, wire::kChunkBytes),
-          crypto::Distance::kNear));
+          MutableByteSpan(plaintext).subspan(i * wire::kChunkBytes, wire::kChunkBytes)));
     }
     return plaintext;
   }

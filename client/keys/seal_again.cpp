@@ -45,9 +45,7 @@ Result<uint64_t> CountSealedChunks(int fd, const crypto::BlobCipher& cipher) {
   SecretBytes plaintext(cipher.chunk_bytes());
   for (uint64_t i = 0; i < cipher.chunk_count(); ++i) {
     TRY(const bool is_whole, ReadChunk(fd, sealed));
-    if (!is_whole ||
-        !cipher.Open(wire::ChunkIndex(i), sealed, plaintext.Fill(), crypto::Distance::kNear))
-      return i;
+    if (!is_whole || !cipher.Open(wire::ChunkIndex(i), sealed, plaintext.Fill())) return i;
   }
   return cipher.chunk_count();
 }
@@ -61,7 +59,7 @@ Done SealAgain(const crypto::BlobCipher& from, const crypto::BlobCipher& to, uin
   const uint64_t all_bytes = from.chunk_count() * sealed.size();
   for (uint64_t i = first; i < from.chunk_count(); ++i) {
     TRY_OK(FillFrom(source, sealed));
-    TRY_OK(from.Open(wire::ChunkIndex(i), sealed, plaintext.Fill(), crypto::Distance::kNear));
+    TRY_OK(from.Open(wire::ChunkIndex(i), sealed, plaintext.Fill()));
     to.Seal(wire::ChunkIndex(i), plaintext.Fill(), sealed);
     TRY_OK(WriteAll(fd, sealed));
     if (progress) progress((i + 1) * sealed.size(), all_bytes);

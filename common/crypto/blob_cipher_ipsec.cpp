@@ -49,21 +49,21 @@ class IpsecBlobCipher final : public BlobCipher {
   }
 
   Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext,
-            Distance distance) const override {
+            ByteSpan upcoming) const override {
     CHECK(plaintext.size() == chunk_bytes() && sealed.size() == sealed_chunk_bytes());
     CHECK(index.Get() < chunk_count());
     const auto nonce = NonceOf(index);
     const auto associated = AssociatedDataOf(index);
     std::array<uint8_t, wire::kTagBytes> tag;
     gcm_context_data context;
-    if (distance == Distance::kNear) {
+    if (upcoming.empty()) {
       IMB_AES256_GCM_DEC(functions_, Key(), &context, plaintext.data(), sealed.data(),
                          chunk_bytes(), nonce.data(), associated.data(), associated.size(),
                          tag.data(), tag.size());
     } else {
       IMB_AES256_GCM_INIT(functions_, Key(), &context, nonce.data(), associated.data(),
                           associated.size());
-      DecryptFar(context, sealed.data(), plaintext);
+      DecryptFetching(context, sealed.data(), plaintext, upcoming);
       IMB_AES256_GCM_DEC_FINALIZE(functions_, Key(), &context, tag.data(), tag.size());
     }
     WipeContext(context);
@@ -79,19 +79,14 @@ class IpsecBlobCipher final : public BlobCipher {
     return reinterpret_cast<const gcm_key_data*>(expanded_key_.Reveal().data());
   }
 
-  // In pieces so short that what follows them is there in time: the processor's own prefetching
-  // ends at each page.
-  void DecryptFar(gcm_context_data& context, const uint8_t* sealed,
-                  MutableByteSpan plaintext) const {
-    constexpr size_t kPiece = 1024;
-    constexpr size_t kAhead = 2048;
+  // The processor's own prefetching ends at each page.
+  void DecryptFetching(gcm_context_data& context, const uint8_t* sealed, MutableByteSpan plaintext,
+                       ByteSpan upcoming) const {
+    constexpr size_t kPiece = 2048;
     constexpr size_t kLine = 64;
     for (size_t at = 0; at < plaintext.size(); at += kPiece) {
-      // Where nothing lies behind the chunk, nothing is fetched.
-      const uintptr_t ahead = reinterpret_cast<uintptr_t>(sealed) + at + kAhead;
-      for (size_t line = 0; line < kPiece; line += kLine) {
-        __builtin_prefetch(reinterpret_cast<const void*>(ahead + line));
-      }
+      const size_t end = std::min(at + kPiece, upcoming.size());
+      for (size_t line = at; line < end; line += kLine) __builtin_prefetch(&upcoming[line]);
       IMB_AES256_GCM_DEC_UPDATE(functions_, Key(), &context, plaintext.data() + at, sealed + at,
                                 std::min(kPiece, plaintext.size() - at));
     }

@@ -37,7 +37,7 @@ class OpenSslBlobCipher final : public BlobCipher {
   }
 
   Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext,
-            Distance /*distance*/) const override {
+            ByteSpan /*upcoming*/) const override {
     CHECK(plaintext.size() == chunk_bytes() && sealed.size() == sealed_chunk_bytes());
     const CipherContext context = Start(index, 0);
     Update(context.get(), sealed.first(chunk_bytes()), plaintext.data());

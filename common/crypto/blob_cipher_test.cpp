@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 
 #include "common/crypto/aes_gcm.h"
@@ -37,10 +38,19 @@ Bytes Seal(const BlobCipher& cipher, uint64_t index, ByteSpan plaintext) {
   return sealed;
 }
 
-class BlobCipherTest : public testing::TestWithParam<std::tuple<Backend, Distance>> {
+// What is fetched while a chunk is opened.
+enum class Upcoming { kNothing, kLittle, kMuch };
+
+ByteSpan BytesOf(Upcoming upcoming) {
+  static const Bytes bytes = RandomBytes(4 * wire::kLargestChunkBytes);
+  if (upcoming == Upcoming::kNothing) return {};
+  return upcoming == Upcoming::kLittle ? ByteSpan(bytes).subspan(3, 5001) : ByteSpan(bytes);
+}
+
+class BlobCipherTest : public testing::TestWithParam<std::tuple<Backend, Upcoming>> {
  protected:
   static Backend backend() { return std::get<Backend>(GetParam()); }
-  static Distance distance() { return std::get<Distance>(GetParam()); }
+  static ByteSpan upcoming() { return BytesOf(std::get<Upcoming>(GetParam())); }
 
   const SecretBytes secret_ = RandomSecret(32);
   const wire::BlobId id_ = RandomId();
@@ -50,7 +60,7 @@ class BlobCipherTest : public testing::TestWithParam<std::tuple<Backend, Distanc
 
   Result<Bytes> Open(const BlobCipher& cipher, uint64_t index, ByteSpan sealed) {
     Bytes opened(cipher.chunk_bytes(), 0xAA);
-    auto done = cipher.Open(ChunkIndex(index), sealed, opened, distance());
+    auto done = cipher.Open(ChunkIndex(index), sealed, opened, upcoming());
     if (done) return opened;
     EXPECT_EQ(opened, Bytes(cipher.chunk_bytes())) << "a refused chunk's plaintext was left";
     return done.error();
@@ -111,15 +121,16 @@ TEST_P(BlobCipherTest, TakesTheLastIndexOfTheLargestBlob) {
   EXPECT_EQ(Open(*cipher, wire::kMostChunks - 1, sealed).value(), plaintext_);
 }
 
-std::string NameOf(const testing::TestParamInfo<std::tuple<Backend, Distance>>& each) {
-  const auto [backend, distance] = each.param;
+std::string NameOf(const testing::TestParamInfo<std::tuple<Backend, Upcoming>>& each) {
+  const auto [backend, upcoming] = each.param;
   return std::string(backend == Backend::kFastest ? "Fastest" : "OpenSsl") +
-         (distance == Distance::kNear ? "Near" : "Far");
+         std::array{"", "FetchingLittle", "FetchingMuch"}[static_cast<size_t>(upcoming)];
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, BlobCipherTest,
                          testing::Combine(testing::Values(Backend::kFastest, Backend::kOpenSsl),
-                                          testing::Values(Distance::kNear, Distance::kFar)),
+                                          testing::Values(Upcoming::kNothing, Upcoming::kLittle,
+                                                          Upcoming::kMuch)),
                          NameOf);
 
 // A mistake in GHASH can spare one key in two: many keys, many lengths.
@@ -142,12 +153,12 @@ TEST(BlobCipher, BothBackendsAgreeForManyKeysAndLengths) {
     const Bytes sealed = Seal(*ipsec, index, plaintext);
     ASSERT_EQ(sealed, Seal(*openssl, index, plaintext)) << "round " << round;
     Bytes opened(chunk_bytes);
-    for (const Distance distance : {Distance::kNear, Distance::kFar}) {
+    for (const Upcoming upcoming : {Upcoming::kNothing, Upcoming::kLittle, Upcoming::kMuch}) {
       Wipe(opened);
-      ASSERT_TRUE(ipsec->Open(ChunkIndex(index), sealed, opened, distance));
+      ASSERT_TRUE(ipsec->Open(ChunkIndex(index), sealed, opened, BytesOf(upcoming)));
       ASSERT_EQ(opened, plaintext);
     }
-    ASSERT_TRUE(openssl->Open(ChunkIndex(index), sealed, opened, Distance::kNear));
+    ASSERT_TRUE(openssl->Open(ChunkIndex(index), sealed, opened));
     ASSERT_EQ(opened, plaintext);
     ++compared;
   }

@@ -7,8 +7,7 @@
 namespace ephemeralml::weights {
 
 PanelReader::PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSpan window,
-                         uint64_t begin, uint64_t end, wire::ElementType storage,
-                         crypto::Distance distance)
+                         uint64_t begin, uint64_t end, wire::ElementType storage, Distance distance)
     : model_(&model),
       ledger_(&ledger),
       window_(window),
@@ -90,20 +89,34 @@ Done PanelReader::OpenUntil(uint64_t bytes) {
   // A rest is of the newest chunk.
   opened_at_ = filled_ == 0 ? now : filled_at_;
   filled_at_ = now;
-  const size_t chunk_bytes = model_->cipher->chunk_bytes();
-  while (filled_ < bytes) {
-    CHECK(next_chunk_ * chunk_bytes < end_);
-    const MutableByteSpan target = window_.subspan(filled_, chunk_bytes);
-    stale_ = std::max(stale_, filled_ + chunk_bytes);
-    TRY_OK(OpenChunk(*model_, next_chunk_, target, *ledger_, distance_));
-    CountWiped(std::min(dropped_, chunk_bytes));
-    ledger_->Opened(chunk_bytes);
-    ++next_chunk_;
-    filled_ += chunk_bytes;
-    if (skip_ == 0) continue;
+  if (skip_ > 0) {
+    TRY_OK(OpenMore(1));
     piece_ = std::exchange(skip_, 0);
     DropPiece();
   }
+  return filled_ < bytes ? OpenMore(bytes - filled_) : Done();
+}
+
+// Counted together: threads that count share a cache line, which takes as long to come as some
+// hundred bytes to open.
+Done PanelReader::OpenMore(size_t bytes) {
+  const size_t chunk_bytes = model_->cipher->chunk_bytes();
+  const size_t chunks = (bytes + chunk_bytes - 1) / chunk_bytes;
+  const size_t opened = chunks * chunk_bytes;
+  CHECK((next_chunk_ + chunks - 1) * chunk_bytes < end_);
+  const size_t replaced = std::min(dropped_, opened);
+  ledger_->Held(opened - replaced);
+  stale_ = std::max(stale_, filled_ + opened);
+  Done done =
+      OpenChunks(*model_, next_chunk_, window_.subspan(filled_, opened), *ledger_, distance_);
+  if (!done) {
+    ledger_->LetGo(opened - replaced);
+    return done;
+  }
+  ledger_->OpenedOver(opened, replaced, Clock::now() - dropped_opened_at_);
+  dropped_ -= replaced;
+  next_chunk_ += chunks;
+  filled_ += opened;
   return {};
 }
 
@@ -151,7 +164,7 @@ Result<ByteSpan> PanelReader::MoreHalves(uint64_t most) {
   const MutableByteSpan chunk = window_.last(chunk_bytes);
   if (halves_taken_ == filled_) {
     CHECK(next_chunk_ * chunk_bytes < end_);
-    TRY_OK(OpenChunk(*model_, next_chunk_, chunk, *ledger_, distance_));
+    TRY_OK(OpenChunks(*model_, next_chunk_, chunk, *ledger_, distance_));
     ++next_chunk_;
     if (filled_ > 0) ledger_->Wiped(filled_, Clock::now() - opened_at_);
     ledger_->Opened(chunk_bytes);
@@ -206,7 +219,7 @@ uint64_t PackedWeight::WindowBytes(uint64_t largest_piece) const {
 }
 
 PanelReader PackedWeight::Read(uint64_t first_panel, uint64_t last_panel, MutableByteSpan window,
-                               crypto::Distance distance) const {
+                               Distance distance) const {
   CHECK(first_panel <= last_panel && last_panel <= shape().panel_count());
   const uint64_t element_bytes = wire::ElementBytes(weight_->storage);
   return PanelReader(

@@ -31,10 +31,11 @@ class PanelReader {
   using Clock = std::chrono::steady_clock;
 
   PanelReader(const SealedModel& model, Ledger& ledger, MutableByteSpan window, uint64_t begin,
-              uint64_t end, wire::ElementType storage, crypto::Distance distance);
+              uint64_t end, wire::ElementType storage, Distance distance);
   void DropPiece();
   void CountWiped(size_t bytes);
   Done OpenUntil(uint64_t bytes);
+  Done OpenMore(size_t bytes);
   Result<ByteSpan> NextExpanded(uint64_t bytes);
   Result<ByteSpan> MoreHalves(uint64_t most);
   void ShrinkExpanded(size_t bytes);
@@ -47,7 +48,7 @@ class PanelReader {
   uint64_t next_byte_;  // of the run, where weights stay open
   uint64_t end_;        // of the run, in the plaintext stream
   wire::ElementType storage_;
-  crypto::Distance distance_;
+  Distance distance_;
   uint64_t skip_;            // plaintext of the first chunk before the run's begin
   size_t piece_ = 0;         // bytes of the window that the last piece took
   size_t filled_ = 0;        // bytes of the window that are open
@@ -99,7 +100,7 @@ class PackedWeight {
   /// Reads the panels [first_panel, last_panel). The window outlives the reader, which leaves it
   /// wiped. `distance` is kNear if what Upcoming() says is fetched in time.
   PanelReader Read(uint64_t first_panel, uint64_t last_panel, MutableByteSpan window,
-                   crypto::Distance distance = crypto::Distance::kNear) const;
+                   Distance distance = Distance::kNear) const;
   /// Memory for another form of some of it, to be written before it is read.
   /// Errors: kOverLimit `session_memory_exceeded`.
   Result<DerivedWeights> Derive(Arena& arena, size_t bytes) const;

@@ -16,18 +16,34 @@ void RaiseTo(std::atomic<uint64_t>& most, uint64_t value) {
 
 }  // namespace
 
-Done OpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext, Ledger& ledger,
-               crypto::Distance distance) {
+Done OpenChunks(const SealedModel& model, uint64_t first, MutableByteSpan plaintext, Ledger& ledger,
+                Distance distance, ByteSpan upcoming) {
+  const uint64_t chunk_bytes = model.cipher->chunk_bytes();
   const uint64_t sealed_bytes = model.cipher->sealed_chunk_bytes();
-  // Fewer chunks than the topology speaks of: the host kept some back.
-  if ((chunk + 1) * sealed_bytes > model.sealed_chunks.size()) {
-    return Error{Code::kUnauthentic, "weights_unauthentic", "the weights can't be authenticated"};
-  }
-  TRY_OK(model.cipher->Open(wire::ChunkIndex(chunk),
-                            model.sealed_chunks.subspan(chunk * sealed_bytes, sealed_bytes),
-                            plaintext, distance));
-  ledger.ChunkOpened();
-  return {};
+  const uint64_t count = plaintext.size() / chunk_bytes;
+  uint64_t opened = 0;
+  const auto open = [&]() -> Done {
+    for (; opened < count; ++opened) {
+      const uint64_t chunk = first + opened;
+      // Fewer chunks than the topology speaks of: the host kept some back.
+      if ((chunk + 1) * sealed_bytes > model.sealed_chunks.size()) {
+        return Error{Code::kUnauthentic, "weights_unauthentic",
+                     "the weights can't be authenticated"};
+      }
+      const ByteSpan sealed = model.sealed_chunks.subspan(chunk * sealed_bytes);
+      ByteSpan fetched = opened + 1 == count ? upcoming : ByteSpan();
+      if (distance == Distance::kFar) {
+        fetched = sealed.subspan(std::min(crypto::BlobCipher::kFetchedAhead, sealed.size()));
+      }
+      TRY_OK(model.cipher->Open(wire::ChunkIndex(chunk), sealed.first(sealed_bytes),
+                                plaintext.subspan(opened * chunk_bytes, chunk_bytes), fetched));
+    }
+    return {};
+  };
+  const Done done = open();
+  ledger.ChunksOpened(opened);
+  if (!done) Wipe(plaintext);
+  return done;
 }
 
 ByteSpan SealedBytesOf(const SealedModel& model, uint64_t begin, uint64_t end) {
@@ -46,17 +62,29 @@ void Ledger::Opened(size_t bytes) {
   bytes_opened_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
+void Ledger::OpenedOver(size_t bytes, size_t replaced, std::chrono::nanoseconds open_for) {
+  bytes_opened_.fetch_add(bytes, std::memory_order_relaxed);
+  if (replaced == 0) return;
+  Aged(replaced, open_for, open_for);
+  bytes_wiped_.fetch_add(replaced, std::memory_order_relaxed);
+}
+
 void Ledger::Wiped(size_t bytes, std::chrono::nanoseconds open_for) {
+  if (bytes == 0) return;
   LetGo(bytes);
   Aged(bytes, open_for, open_for);
   bytes_wiped_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void Ledger::Held(size_t bytes) {
+  if (bytes == 0) return;
   RaiseTo(peak_bytes_, open_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes);
 }
 
-void Ledger::LetGo(size_t bytes) { open_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+void Ledger::LetGo(size_t bytes) {
+  if (bytes == 0) return;
+  open_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+}
 
 void Ledger::Aged(size_t bytes, std::chrono::nanoseconds open_for, std::chrono::nanoseconds age) {
   if (bytes == 0) return;
@@ -176,10 +204,10 @@ Result<OpenPanel> PanelStream::OpenRange(uint64_t offset, uint64_t bytes, int64_
     const uint64_t wanted = std::min(chunk_bytes - skip, offset + bytes - at);
     const MutableByteSpan target = panel.Fill().subspan(at - offset, wanted);
     if (wanted == chunk_bytes) {
-      TRY_OK(OpenChunk(*model_, chunk, target, *ledger_, crypto::Distance::kFar));
+      TRY_OK(OpenChunks(*model_, chunk, target, *ledger_, Distance::kFar));
     } else {
       TRY(OpenPanel edge, NewPanel(chunk_bytes, 0, 0));
-      TRY_OK(OpenChunk(*model_, chunk, edge.Fill(), *ledger_, crypto::Distance::kFar));
+      TRY_OK(OpenChunks(*model_, chunk, edge.Fill(), *ledger_, Distance::kFar));
       std::copy_n(edge.bytes().subspan(skip, wanted).data(), wanted, target.data());
     }
     at += wanted;
@@ -203,7 +231,7 @@ Result<std::vector<OpenPanel>> PanelStream::OpenTogether(const SealedModel& mode
   const std::optional<uint64_t> chunk = OnlyChunkOf(model, *weights.front());
   TRY(ArenaBlock block, arena.AllocateToOverwrite(chunk_bytes));
   OpenPanel whole(std::move(block), 0, 0, &ledger);
-  TRY_OK(OpenChunk(model, chunk.value(), whole.Fill(), ledger, crypto::Distance::kFar));
+  TRY_OK(OpenChunks(model, chunk.value(), whole.Fill(), ledger, Distance::kFar));
   std::vector<OpenPanel> panels;
   panels.reserve(weights.size());
   for (const WeightInfo* weight : weights) {
@@ -223,7 +251,7 @@ Done PanelStream::Authenticate(const SealedModel& model, uint64_t begin, uint64_
   for (uint64_t chunk = begin; chunk < end; ++chunk) {
     TRY(ArenaBlock block, arena.AllocateToOverwrite(model.cipher->chunk_bytes()));
     OpenPanel panel(std::move(block), 0, 0, &ledger);
-    TRY_OK(OpenChunk(model, chunk, panel.Fill(), ledger, crypto::Distance::kFar));
+    TRY_OK(OpenChunks(model, chunk, panel.Fill(), ledger, Distance::kFar));
   }
   return {};
 }

@@ -203,6 +203,24 @@ TEST(PanelStream, OpensNothingOfAChunkThatWasAltered) {
   fixture.ExpectAllWiped();
 }
 
+TEST(OpenChunks, LeavesNothingIfOneWasAltered) {
+  Fixture fixture({10, 5000}, PanelLayout::kRows, 10);
+  const size_t chunk_bytes = fixture.blob.chunk_bytes();
+  constexpr size_t kChunks = 3;
+  for (size_t altered = 0; altered < kChunks; ++altered) {
+    Ledger ledger;
+    Bytes plaintext(kChunks * chunk_bytes, 0xAA);
+    uint8_t& byte = fixture.blob.sealed()[altered * (chunk_bytes + wire::kTagBytes) + 7];
+    byte ^= 1;
+    const Done done = OpenChunks(fixture.model, 0, plaintext, ledger, Distance::kNear);
+    byte ^= 1;
+    ASSERT_FALSE(done.has_value());
+    EXPECT_EQ(done.error().reason, "weights_unauthentic");
+    EXPECT_EQ(plaintext, Bytes(plaintext.size()));
+    EXPECT_EQ(ledger.Read().chunks_opened, altered);
+  }
+}
+
 TEST(PanelStream, RefusesChunksThatAreSwappedOrMissing) {
   Fixture fixture({10, 5000}, PanelLayout::kRows, 10);
   Bytes& sealed = fixture.blob.sealed();

@@ -16,8 +16,8 @@ Result<ResidentWeights> ResidentWeights::Create(const SealedModel& model, Arena&
 Done ResidentWeights::Open(const SealedModel& model, uint64_t begin, uint64_t end, Ledger& ledger) {
   const size_t chunk_bytes = model.cipher->chunk_bytes();
   for (uint64_t chunk = begin; chunk < end; ++chunk) {
-    TRY_OK(OpenChunk(model, chunk, block_.bytes().subspan(chunk * chunk_bytes, chunk_bytes), ledger,
-                     crypto::Distance::kFar));
+    TRY_OK(OpenChunks(model, chunk, block_.bytes().subspan(chunk * chunk_bytes, chunk_bytes),
+                      ledger, Distance::kFar));
     ledger.Opened(chunk_bytes);
   }
   return {};

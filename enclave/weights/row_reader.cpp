@@ -41,25 +41,43 @@ void RowReader::Close() {
   opened_.reset();
 }
 
-Done RowReader::Open(uint64_t chunk) {
-  if (opened_ == chunk) return {};
-  is_stale_ = true;
-  const Done done = OpenChunk(model_, chunk, window_, ledger_, crypto::Distance::kNear);
-  Close();  // what was there is written over only now
-  TRY_OK(done);
-  ledger_.Opened(window_.size());
-  opened_ = chunk;
-  opened_at_ = Clock::now();
-  return {};
+ByteSpan RowReader::SealedChunk(uint64_t chunk) const {
+  return SealedBytesOf(model_, chunk * window_.size(), (chunk + 1) * window_.size());
 }
 
-// Rows that are asked for lie anywhere, and memory is slower than opening.
-void RowReader::Fetch(uint64_t row, uint64_t next) const {
-  const uint64_t begin = weight_.offset + next * row_bytes_;
-  const uint64_t last_of_row = ChunkAt(weight_.offset + (row + 1) * row_bytes_ - 1);
-  const uint64_t first = std::max(begin, (last_of_row + 1) * model_.cipher->chunk_bytes());
-  if (next <= row || first >= begin + row_bytes_) return;
-  FetchLines(SealedBytesOf(model_, first, begin + row_bytes_));
+void RowReader::FetchWhole(uint64_t chunk) {
+  FetchLines(SealedChunk(chunk));
+  fetched_ = chunk;
+}
+
+// The first chunk beyond `chunk` that a row lies in, if any.
+std::optional<uint64_t> RowReader::ChunkAfter(uint64_t chunk, uint64_t row) const {
+  const uint64_t begin = weight_.offset + row * row_bytes_;
+  const uint64_t after = std::max(ChunkAt(begin), chunk + 1);
+  return after <= ChunkAt(begin + row_bytes_ - 1) ? std::optional(after) : std::nullopt;
+}
+
+// Rows that are asked for lie anywhere, and memory is slower than opening: one chunk is on its way
+// while another is opened.
+Done RowReader::Open(uint64_t chunk, std::optional<uint64_t> upcoming) {
+  if (fetched_ != chunk) FetchWhole(chunk);
+  is_stale_ = true;
+  const size_t replaced = opened_ ? window_.size() : 0;
+  ledger_.Held(window_.size() - replaced);
+  const Done done = OpenChunks(model_, chunk, window_, ledger_, Distance::kNear,
+                               upcoming ? SealedChunk(*upcoming) : ByteSpan());
+  fetched_ = upcoming;
+  const Clock::time_point now = Clock::now();
+  if (!done) {
+    opened_.reset();
+    ledger_.Wiped(replaced, now - opened_at_);
+    ledger_.LetGo(window_.size() - replaced);
+    return done;
+  }
+  ledger_.OpenedOver(window_.size(), replaced, now - opened_at_);
+  opened_ = chunk;
+  opened_at_ = now;
+  return {};
 }
 
 Done RowReader::Copy(uint64_t row, std::optional<uint64_t> next, MutableByteSpan to) {
@@ -70,11 +88,21 @@ Done RowReader::Copy(uint64_t row, std::optional<uint64_t> next, MutableByteSpan
     std::ranges::copy(model_.resident.subspan(at, row_bytes_), to.begin());
     return {};
   }
-  if (next) Fetch(row, *next);
   while (!to.empty()) {
-    TRY_OK(Open(ChunkAt(at)));
+    const uint64_t chunk = ChunkAt(at);
     const uint64_t skip = at % window_.size();
     const size_t count = std::min<size_t>(to.size(), window_.size() - skip);
+    std::optional<uint64_t> upcoming;
+    if (count < to.size()) {
+      upcoming = chunk + 1;
+    } else if (next) {
+      upcoming = ChunkAfter(chunk, *next);
+    }
+    if (opened_ != chunk) {
+      TRY_OK(Open(chunk, upcoming));
+    } else if (upcoming && fetched_ != upcoming) {
+      FetchWhole(*upcoming);
+    }
     std::ranges::copy(window_.subspan(skip, count), to.begin());
     to = to.subspan(count);
     at += count;

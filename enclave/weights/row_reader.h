@@ -25,8 +25,10 @@ class RowReader {
 
  private:
   uint64_t ChunkAt(uint64_t byte) const { return byte / model_.cipher->chunk_bytes(); }
-  void Fetch(uint64_t row, uint64_t next) const;
-  Done Open(uint64_t chunk);
+  ByteSpan SealedChunk(uint64_t chunk) const;
+  void FetchWhole(uint64_t chunk);
+  std::optional<uint64_t> ChunkAfter(uint64_t chunk, uint64_t row) const;
+  Done Open(uint64_t chunk, std::optional<uint64_t> upcoming);
   void Close();
 
   const SealedModel& model_;
@@ -34,8 +36,9 @@ class RowReader {
   Ledger& ledger_;
   MutableByteSpan window_;
   size_t row_bytes_;
-  bool is_stale_ = false;           // the window holds plaintext
-  std::optional<uint64_t> opened_;  // the chunk in the window
+  bool is_stale_ = false;            // the window holds plaintext
+  std::optional<uint64_t> opened_;   // the chunk in the window
+  std::optional<uint64_t> fetched_;  // the chunk that came into the cache last
   std::chrono::steady_clock::time_point opened_at_;
 };
 

@@ -1,5 +1,5 @@
 // An enclave that leaks, once into each kind of memory, for the test that the search sees it. The
-// linker puts this in the place of OpenChunk as the panel readers call it (--wrap).
+// linker puts this in the place of OpenChunks as the panel readers call it (--wrap).
 
 #include <alloca.h>
 #include <sys/mman.h>
@@ -55,16 +55,17 @@ void Leak(uint8_t* plaintext) {
 
 namespace ephemeralml::weights {
 
-// The names that --wrap makes of OpenChunk's.
-Done RealOpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
-                   Ledger& ledger, crypto::Distance distance) asm("__real_" EPHEMERAL_OPEN_CHUNK);
-Done WrappedOpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
-                      Ledger& ledger,
-                      crypto::Distance distance) asm("__wrap_" EPHEMERAL_OPEN_CHUNK);
+// The names that --wrap makes of OpenChunks'.
+Done RealOpenChunks(const SealedModel& model, uint64_t first, MutableByteSpan plaintext,
+                    Ledger& ledger, Distance distance,
+                    ByteSpan upcoming) asm("__real_" EPHEMERAL_OPEN_CHUNKS);
+Done WrappedOpenChunks(const SealedModel& model, uint64_t first, MutableByteSpan plaintext,
+                       Ledger& ledger, Distance distance,
+                       ByteSpan upcoming) asm("__wrap_" EPHEMERAL_OPEN_CHUNKS);
 
-Done WrappedOpenChunk(const SealedModel& model, uint64_t chunk, MutableByteSpan plaintext,
-                      Ledger& ledger, crypto::Distance distance) {
-  TRY_OK(RealOpenChunk(model, chunk, plaintext, ledger, distance));
+Done WrappedOpenChunks(const SealedModel& model, uint64_t first, MutableByteSpan plaintext,
+                       Ledger& ledger, Distance distance, ByteSpan upcoming) {
+  TRY_OK(RealOpenChunks(model, first, plaintext, ledger, distance, upcoming));
   forensics::Leak(plaintext.data());
   return {};
 }

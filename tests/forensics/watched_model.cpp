@@ -101,8 +101,7 @@ Bytes OpenBlob(const SplitModel& split, const wire::Blob& blob) {
   for (size_t i = 0; i < blob.chunk_count(); ++i) {
     CHECK(cipher
               ->Open(wire::ChunkIndex(i), ByteSpan(sealed).subspan(i * sealed_bytes, sealed_bytes),
-                     MutableByteSpan(plain).subspan(i * blob.chunk_bytes(), blob.chunk_bytes()),
-                     crypto::Distance::kNear)
+                     MutableByteSpan(plain).subspan(i * blob.chunk_bytes(), blob.chunk_bytes()))
               .has_value());
   }
   while (!plain.empty() && plain.back() == 0) plain.pop_back();

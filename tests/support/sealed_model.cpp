@@ -65,7 +65,7 @@ bool HoldsThePatterns(const std::filesystem::path& key, const std::filesystem::p
   std::ifstream file(blob, std::ios::binary);
   for (uint64_t i = 0; i < opened.chunk_count; ++i) {
     file.read(reinterpret_cast<char*>(sealed.data()), static_cast<std::streamsize>(sealed.size()));
-    if (!file || !cipher->Open(wire::ChunkIndex(i), sealed, plaintext, crypto::Distance::kNear) ||
+    if (!file || !cipher->Open(wire::ChunkIndex(i), sealed, plaintext) ||
         plaintext != PatternOf(i, opened.chunk_bytes)) {
       return false;
     }

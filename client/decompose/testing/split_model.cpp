@@ -65,8 +65,7 @@ Bytes SplitModel::Plaintext() const {
     const auto opened =
         (*cipher)->Open(wire::ChunkIndex(i), ByteSpan(blob).subspan(i * sealed_bytes, sealed_bytes),
                         MutableByteSpan(plaintext).subspan(i * description.chunk_bytes(),
-                                                           description.chunk_bytes()),
-                        crypto::Distance::kNear);
+                                                           description.chunk_bytes()));
     CHECK(opened.has_value());
   }
   return plaintext;

@@ -36,8 +36,8 @@ class Sharing {
       : job_(job),
         weight_(*job.weight),
         blocks_(job.work.blocks),
-        distance_(job.work.rows < kRowsToFetchDuring ? crypto::Distance::kFar
-                                                     : crypto::Distance::kNear),
+        distance_(job.work.rows < kRowsToFetchDuring ? weights::Distance::kFar
+                                                     : weights::Distance::kNear),
         least_blocks_(LeastBlocks(job)),
         may_be_split_(job.may_be_split && shares > 1 &&
                       static_cast<int64_t>(weight_.shape().panel_count()) * blocks_ <= UINT32_MAX),
@@ -146,7 +146,7 @@ class Sharing {
   const PanelJob& job_;
   const weights::PackedWeight& weight_;
   int64_t blocks_;
-  crypto::Distance distance_;
+  weights::Distance distance_;
   int64_t least_blocks_;  // that are worth opening their panel once more
   bool may_be_split_;
   std::vector<Share> shares_;
