@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "enclave/engine/panels/prefetch.h"
 #include "enclave/engine/panels/vector_units.h"
 
 #define EPHEMERAL_PAIR_TARGET \
@@ -41,6 +42,8 @@ EPHEMERAL_PAIR_TARGET void Multiply(const Piece& piece, const Strides& strides, 
     }
   }
   const float* weights = piece.weights;
+  constexpr bool kFetchesRowsBelow = false;  // they are half as long: it took longer
+  Neighbours<kRows, kVectors> neighbours(piece, strides, rows, kFetchesRowsBelow);
   for (const Segment& segment : piece.segments) {
     const float* left = rows.left + segment.offset;
     for (int64_t step = 0; step < segment.steps; ++step) {
@@ -60,7 +63,10 @@ EPHEMERAL_PAIR_TARGET void Multiply(const Piece& piece, const Strides& strides, 
         }
       }
       weights += piece.weights_stride;
-      if (step % 4 == 0) PrefetchUpcoming(upcoming);
+      if (step % 4 == 0) {
+        PrefetchUpcoming(upcoming);
+        neighbours.Fetch();
+      }
     }
   }
   EPHEMERAL_UNROLL

@@ -35,14 +35,4 @@ inline Rows PairTileAt(const Strides& strides, const Rows& rows, int64_t row) {
           (left + tiles - 1) / tiles};
 }
 
-/// Brings the next line into the second cache, if it is time.
-inline void PrefetchUpcoming(Upcoming& upcoming) {
-  if (--upcoming.countdown > 0) return;
-  upcoming.countdown = upcoming.interval;
-  for (int64_t line = 0; line < upcoming.lines && upcoming.next < upcoming.end; ++line) {
-    __builtin_prefetch(upcoming.next, 0, 2);
-    upcoming.next += 64;
-  }
-}
-
 }  // namespace ephemeralml::engine::panels

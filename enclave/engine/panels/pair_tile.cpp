@@ -6,6 +6,7 @@
 
 #include "common/wire/packed_layout.h"
 #include "enclave/engine/panels/pair_instruction.h"
+#include "enclave/engine/panels/prefetch.h"
 #include "enclave/engine/panels/vector_units.h"
 
 #undef HWY_TARGET_INCLUDE

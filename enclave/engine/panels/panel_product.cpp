@@ -109,7 +109,6 @@ class PanelProduct {
       const int64_t row = begin % blocks_ * kBlockRows;
       Rows rows = RowsAt(line, blocks.panel, row);
       rows.count = std::min((stop - line * blocks_) * kBlockRows, product_.lines.rows) - row;
-      rows.together = (blocks.given.end - blocks.given.begin) * kBlockRows;
       const auto multiply = product_.is_paired ? MultiplyPairs : MultiplyPiece;
       multiply(piece, product_.strides, rows, product_.epilogue, upcoming);
       begin = stop;
@@ -124,7 +123,7 @@ class PanelProduct {
     const int64_t result = image * lines.result_image + line % lines.lines * lines.result_line +
                            row * product_.strides.result + panel * product_.result_panel;
     return {product_.left + left, product_.result + result,
-            product_.residual == nullptr ? nullptr : product_.residual + result, 0, 0};
+            product_.residual == nullptr ? nullptr : product_.residual + result, 0};
   }
 
   const wire::PackedShape& shape_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "enclave/engine/panels/prefetch.h"
 #include "enclave/engine/panels/vector_units.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,17 +19,6 @@ namespace ephemeralml::engine::panels::HWY_NAMESPACE {
 
 // Weights come from the second cache while the first holds the rows: so many steps ahead.
 inline constexpr int64_t kPrefetchSteps = 8;
-// So many rows stay in the second cache, with a piece and their results.
-inline constexpr int64_t kRowsThatStay = 256;
-
-HWY_INLINE void Prefetch(Upcoming& upcoming) {
-  if (--upcoming.countdown > 0) return;
-  upcoming.countdown = upcoming.interval;
-  for (int64_t line = 0; line < upcoming.lines && upcoming.next < upcoming.end; ++line) {
-    __builtin_prefetch(upcoming.next, 0, 2);
-    upcoming.next += 64;
-  }
-}
 
 // Where `vector` of a row of the result begins, counted from the tile's first column.
 HWY_INLINE int64_t ResultOffset(const Strides& strides, int64_t vector) {
@@ -57,7 +47,7 @@ struct Tile {
   const Rows& rows;
   int64_t first;  // column of the panel
   Bounds bounds;
-  bool fetches_rows_below;
+  bool has_rows_below;
 
   int64_t columns() const { return piece.columns - first; }
   HWY_INLINE int64_t At(int row, int vector) const {
@@ -143,56 +133,6 @@ struct Left {
   int64_t stride;
 };
 
-// The rows below a tile's, brought into the second cache while its own are multiplied. Where rows
-// are many they leave it before the next piece meets them, and no processor foresees them: each is
-// but a few lines. Fetching past the last row does no harm.
-template <int kRows, int kVectors>
-class RowsBelow {
- public:
-  HWY_INLINE explicit RowsBelow(const Tile& tile)
-      : left_stride_(tile.strides.left),
-        result_stride_(tile.strides.result),
-        result_lanes_(tile.strides.result_lanes) {
-    if (!tile.fetches_rows_below) return;
-    if (tile.first == 0) rows_ = tile.rows.left + kRows * left_stride_;
-    result_ = tile.rows.result + kRows * result_stride_;
-    result_lines_ = kRows * kGroups;
-  }
-
-  HWY_INLINE void Enter(const Segment& segment) {
-    if (rows_ == nullptr) return;
-    left_ = rows_ + segment.offset;
-    turn_ = 0;
-  }
-
-  // Once for every four steps of a segment.
-  HWY_INLINE void Fetch() {
-    if (left_ != nullptr) {
-      EPHEMERAL_UNROLL
-      for (int64_t i = 0; i < 4; ++i) __builtin_prefetch(left_ + i * left_stride_, 0, 2);
-      left_ += 4 * left_stride_;
-      if (++turn_ % 4 == 0) left_ += kLineFloats - 16 * left_stride_;
-    }
-    if (--result_lines_ < 0) return;
-    __builtin_prefetch(result_, 1, 2);
-    result_ += result_lines_ % kGroups == 0 ? result_stride_ - (kGroups - 1) * result_lanes_
-                                            : result_lanes_;
-  }
-
- private:
-  static constexpr int64_t kLineFloats = 16;
-  static constexpr int64_t kGroups = (kVectors * kLanes + 15) / 16;  // of columns, as results lie
-
-  int64_t left_stride_;
-  int64_t result_stride_;
-  int64_t result_lanes_;
-  const float* rows_ = nullptr;
-  const float* left_ = nullptr;
-  const float* result_ = nullptr;
-  int64_t turn_ = 0;
-  int64_t result_lines_ = 0;
-};
-
 template <int kRows, int kVectors, int64_t kRowStride>
 HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
   const Lanes d;
@@ -202,10 +142,11 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
   const int64_t stride = tile.piece.weights_stride;
   // A pointer of its own: offsets from the other would need more registers than there are.
   const float* ahead = weights + kPrefetchSteps * stride;
-  RowsBelow<kRows, kVectors> below(tile);
+  Neighbours<kRows, (kVectors * kLanes + 15) / 16> neighbours(
+      tile.piece, tile.strides, tile.rows, tile.has_rows_below && tile.first == 0);
   for (const Segment& segment : tile.piece.segments) {
     Left<kRows, kRowStride> left(tile.rows.left + segment.offset, tile.strides.left);
-    below.Enter(segment);
+    neighbours.Enter(segment);
     for (int64_t step = segment.steps; step > 0; --step) {
       Vec w[kVectors];
       EPHEMERAL_UNROLL
@@ -223,8 +164,8 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
       ahead += stride;
       left.Advance();
       if (step % 4 == 0) {
-        Prefetch(upcoming);
-        below.Fetch();
+        PrefetchUpcoming(upcoming);
+        neighbours.Fetch();
       }
     }
   }
@@ -348,12 +289,11 @@ void MultiplyRows(const Piece& piece, const Strides& strides, const Rows& rows,
   for (int64_t row = 0; row < rows.count;) {
     const int64_t height = NextHeight(tiles.size(), rows.count - row);
     const MultiplyFunction multiply = tiles[static_cast<size_t>(height) - 1];
-    const bool fetches_rows_below =
-        std::max(rows.count, rows.together) > kRowsThatStay && row + height < rows.count;
+    const bool has_rows_below = row + height < rows.count;
     Rows part = {rows.left + row * strides.left, rows.result + row * strides.result,
                  rows.residual == nullptr ? nullptr : rows.residual + row * strides.result, height};
     for (int64_t first = 0; first < piece.width; first += width) {
-      multiply({piece, strides, part, first, bounds, fetches_rows_below}, upcoming);
+      multiply({piece, strides, part, first, bounds, has_rows_below}, upcoming);
       if (piece.is_last && !is_finished) {
         const Rows sums = {nullptr, part.result, nullptr, height};
         Finish(strides, sums, std::min(width, piece.columns - first), epilogue);

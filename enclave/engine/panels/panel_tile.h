@@ -76,7 +76,6 @@ struct Rows {
   float* result = nullptr;
   const float* residual = nullptr;  ///< laid out as the result, or null; added with the last piece
   int64_t count = 0;
-  int64_t together = 0;  ///< with those that go before or after; 0: these are all
 };
 
 /// Memory to be brought into the second cache meanwhile, evenly: bursts would crowd the weights out
