@@ -2,6 +2,7 @@
 // Views of bytes, hexadecimal, and the one checked reader for binary input. ByteReader's input is
 // hostile by assumption: every read says whether there was enough.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -24,6 +25,13 @@ inline ByteSpan AsBytes(std::string_view text) {
 /// The bytes as characters, without copying.
 inline std::string_view AsText(ByteSpan bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Copies all of `from` to the front of `to`. A bug if it doesn't fit.
+inline void CopyBytes(ByteSpan from, MutableByteSpan to) {
+  CHECK(from.size() <= to.size());
+  // Not std::ranges::copy: in GCC 12's library it goes byte by byte where the source is constant.
+  std::copy(from.begin(), from.end(), to.begin());
 }
 
 /// Lower-case hexadecimal.

@@ -41,8 +41,7 @@ void MixRecord(ByteSpan header, ByteSpan message, size_t offset, MutableByteSpan
     const size_t first = std::max(begin, offset);
     const size_t last = std::min(begin + part.size(), offset + record.size());
     if (first < last) {
-      std::ranges::copy(part.subspan(first - begin, last - first),
-                        record.begin() + static_cast<std::ptrdiff_t>(first - offset));
+      CopyBytes(part.subspan(first - begin, last - first), record.subspan(first - offset));
     }
     begin += part.size();
   }

@@ -239,8 +239,8 @@ Result<std::vector<OpenPanel>> PanelStream::OpenTogether(const SealedModel& mode
     const PanelStream stream(model, *weight, arena, ledger);
     TRY(OpenPanel panel,
         stream.NewPanel(weight->byte_count, 0, static_cast<int64_t>(weight->extent())));
-    std::ranges::copy(whole.bytes().subspan(weight->offset % chunk_bytes, weight->byte_count),
-                      panel.Fill().begin());
+    CopyBytes(whole.bytes().subspan(weight->offset % chunk_bytes, weight->byte_count),
+              panel.Fill());
     panels.push_back(std::move(panel));
   }
   return panels;

@@ -85,7 +85,7 @@ Done RowReader::Copy(uint64_t row, std::optional<uint64_t> next, MutableByteSpan
   uint64_t at = weight_.offset + row * row_bytes_;
   if (!model_.resident.empty()) {
     if (next) FetchLines(model_.resident.subspan(weight_.offset + *next * row_bytes_, row_bytes_));
-    std::ranges::copy(model_.resident.subspan(at, row_bytes_), to.begin());
+    CopyBytes(model_.resident.subspan(at, row_bytes_), to);
     return {};
   }
   while (!to.empty()) {
@@ -103,7 +103,7 @@ Done RowReader::Copy(uint64_t row, std::optional<uint64_t> next, MutableByteSpan
     } else if (upcoming && fetched_ != upcoming) {
       FetchWhole(*upcoming);
     }
-    std::ranges::copy(window_.subspan(skip, count), to.begin());
+    CopyBytes(window_.subspan(skip, count), to);
     to = to.subspan(count);
     at += count;
   }

@@ -26,7 +26,7 @@ class BitCast final : public Kernel {
     }
     TRY(Tensor * output, context.Output(0, type_, input.shape));
     const MutableByteSpan bytes = output->MutableBytes();
-    std::ranges::copy(input.bytes, bytes.begin());
+    CopyBytes(input.bytes, bytes);
     if (wire::ElementBits(type_) >= 8) return {};
     for (uint8_t& byte : bytes) byte = Rewritten(byte, type_);
     return {};

@@ -29,7 +29,7 @@ class Constant final : public Kernel {
 
   Done Run(KernelContext& context) const override {
     TRY(Tensor * output, context.Output(0, constant_.type, constant_.shape));
-    std::ranges::copy(constant_.bytes, output->MutableBytes().begin());
+    CopyBytes(constant_.bytes, output->MutableBytes());
     return {};
   }
 

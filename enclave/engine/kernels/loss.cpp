@@ -96,7 +96,7 @@ class Loss final : public Kernel {
   static Done GiveLogarithms(KernelContext& context, const TensorView& scores, ByteSpan bytes) {
     if (!context.WantsOutput(1)) return {};
     TRY(Tensor * output, context.Output(1, scores.type, scores.shape));
-    std::ranges::copy(bytes, output->MutableBytes().begin());
+    CopyBytes(bytes, output->MutableBytes());
     return {};
   }
 

@@ -122,7 +122,7 @@ class Pad final : public Kernel {
       if (value.type != type || value.bytes.size() != element.size()) {
         return InputInvalid("Pad: the padding must be one element of the input's type");
       }
-      std::ranges::copy(value.bytes, element.begin());
+      CopyBytes(value.bytes, element);
     }
     return Apply(context, pads, element);
   }

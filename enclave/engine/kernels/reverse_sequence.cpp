@@ -37,8 +37,8 @@ class ReverseSequence final : public Kernel {
           const int64_t index = batch_first_ ? batch * steps + at : at * batches + batch;
           return static_cast<size_t>(index) * row;
         };
-        std::ranges::copy(input.bytes.subspan(place(from), row),
-                          output->MutableBytes().subspan(place(step)).begin());
+        CopyBytes(input.bytes.subspan(place(from), row),
+                  output->MutableBytes().subspan(place(step)));
       }
     }
     return {};

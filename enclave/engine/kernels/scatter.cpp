@@ -57,7 +57,7 @@ Done Scatter(KernelContext& context, const TensorView& updates, const std::vecto
   if (updates.type != data.type) return InputInvalid("updates and data differ in type");
   const auto scatter = [&]<class T>(std::type_identity<T>) -> Done {
     TRY(Tensor * output, context.Output(0, data.type, data.shape));
-    std::ranges::copy(data.bytes, output->MutableBytes().begin());
+    CopyBytes(data.bytes, output->MutableBytes());
     Apply(Raw<T>(*output), Raw<T>(updates), places, run, reduction);
     return {};
   };

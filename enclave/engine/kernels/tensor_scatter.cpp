@@ -25,7 +25,7 @@ class TensorScatter final : public Kernel {
     fitting[axis] = cache.shape[axis];
     if (fitting != cache.shape) return ShapeInvalid("TensorScatter: the update doesn't fit");
     TRY(Tensor * output, context.Output(0, cache.type, cache.shape));
-    std::ranges::copy(cache.bytes, output->MutableBytes().begin());
+    CopyBytes(cache.bytes, output->MutableBytes());
     // Of an empty tensor the other sizes may be absurd.
     if (update.bytes.empty()) return {};
     TRY(const std::vector<int64_t> places, ReadPlaces(context, cache, update.shape[axis], axis));
@@ -37,8 +37,8 @@ class TensorScatter final : public Kernel {
     for (size_t i = 0; i < outer; ++i) {
       for (size_t row = 0; row < rows; ++row) {
         const size_t place = (static_cast<size_t>(places[i / each]) + row) % extent;
-        std::ranges::copy(update.bytes.subspan((i * rows + row) * row_bytes, row_bytes),
-                          output->MutableBytes().subspan((i * extent + place) * row_bytes).begin());
+        CopyBytes(update.bytes.subspan((i * rows + row) * row_bytes, row_bytes),
+                  output->MutableBytes().subspan((i * extent + place) * row_bytes));
       }
     }
     return {};
