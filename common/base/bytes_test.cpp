@@ -5,6 +5,18 @@
 namespace ephemeralml {
 namespace {
 
+TEST(CopyBytes, LeavesWhatLiesBehind) {
+  Bytes to = {1, 2, 3};
+  CopyBytes(Bytes{8, 9}, to);
+  EXPECT_EQ(to, (Bytes{8, 9, 3}));
+  CopyBytes({}, {});
+}
+
+TEST(CopyBytesDeathTest, EndsTheProcessIfThereIsNoRoom) {
+  Bytes to(2);
+  EXPECT_DEATH(CopyBytes(Bytes(3), to), "size");
+}
+
 TEST(Hex, RoundTrips) {
   const Bytes bytes = {0x00, 0x7f, 0x80, 0xff};
   EXPECT_EQ(ToHex(bytes), "007f80ff");

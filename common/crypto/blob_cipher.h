@@ -43,8 +43,8 @@ class BlobCipher {
   virtual void Seal(wire::ChunkIndex index, ByteSpan plaintext, MutableByteSpan sealed) const = 0;
 
   /// Opens one chunk; the tag is checked before this returns, and on failure `plaintext` is wiped.
-  /// Meanwhile `upcoming`, if it isn't empty, is brought into the cache, as far as opening takes
-  /// long enough; nobody reads it. With nothing to be fetched, a tenth faster.
+  /// Meanwhile ipsec-mb's side brings `upcoming`, if it isn't empty, into the cache, as far as
+  /// opening takes long enough; nobody reads it. With nothing to be fetched, a tenth faster.
   /// Errors: kUnauthentic `weights_unauthentic`.
   virtual Done Open(wire::ChunkIndex index, ByteSpan sealed, MutableByteSpan plaintext,
                     ByteSpan upcoming) const = 0;

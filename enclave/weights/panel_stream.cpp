@@ -21,6 +21,7 @@ Done OpenChunks(const SealedModel& model, uint64_t first, MutableByteSpan plaint
   const uint64_t chunk_bytes = model.cipher->chunk_bytes();
   const uint64_t sealed_bytes = model.cipher->sealed_chunk_bytes();
   const uint64_t count = plaintext.size() / chunk_bytes;
+  CHECK(count > 0 && plaintext.size() % chunk_bytes == 0);
   uint64_t opened = 0;
   const auto open = [&]() -> Done {
     for (; opened < count; ++opened) {

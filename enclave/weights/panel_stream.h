@@ -100,9 +100,9 @@ enum class Distance {
   kFar,   ///< in memory: fetched ahead while they are opened, and some bytes beyond them
 };
 
-/// Opens the chunks from `first` on into `plaintext` (some chunks' size) and counts them; each tag
-/// is checked. Errors: kUnauthentic `weights_unauthentic`; then `plaintext` is wiped.
-/// Of near ones, `upcoming` is fetched into the cache while the last is opened.
+/// Opens the chunks from `first` on into `plaintext` (whole chunks, at least one) and counts them;
+/// each tag is checked. Errors: kUnauthentic `weights_unauthentic`; then `plaintext` is wiped. Of
+/// near ones, `upcoming` is fetched into the cache while the last is opened.
 Done OpenChunks(const SealedModel& model, uint64_t first, MutableByteSpan plaintext, Ledger& ledger,
                 Distance distance, ByteSpan upcoming = {});
 
