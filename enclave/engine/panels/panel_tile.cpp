@@ -50,10 +50,32 @@ struct Tile {
   bool has_rows_below;
 
   int64_t columns() const { return piece.columns - first; }
-  HWY_INLINE int64_t At(int row, int vector) const {
-    return row * strides.result + ResultOffset(strides, vector);
-  }
 };
+
+// Calls function(sum, place, columns) for each sum of a tile whose first result, or what is laid
+// out as the results, lies at `first`; `columns` are those from the place on. Nearly all tiles have
+// all of theirs: they take no branches, which would cost as much as some steps.
+template <int kRows, int kVectors, class Float, class Function>
+HWY_INLINE void ForEachSum(const Tile& tile, Float* first, Vec (&sums)[kRows][kVectors],
+                           Function function) {
+  const Strides strides = tile.strides;  // a store might change what a reference refers to
+  const int64_t columns = tile.columns();
+  const auto run = [&](auto columns_from) {
+    EPHEMERAL_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      EPHEMERAL_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        function(sums[r][v], first + ResultOffset(strides, v), columns_from(v));
+      }
+      first += strides.result;
+    }
+  };
+  if (columns >= kVectors * kLanes) {
+    run([](int) { return kLanes; });
+  } else {
+    run([columns](int v) { return columns - v * kLanes; });
+  }
+}
 
 template <int kRows, int kVectors>
 HWY_INLINE void Begin(const Tile& tile, Vec (&sums)[kRows][kVectors]) {
@@ -69,26 +91,16 @@ HWY_INLINE void Begin(const Tile& tile, Vec (&sums)[kRows][kVectors]) {
     }
     return;
   }
-  EPHEMERAL_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    EPHEMERAL_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      sums[r][v] = LoadResult(tile.rows.result + tile.At(r, v), tile.columns() - v * kLanes);
-    }
-  }
+  ForEachSum(tile, tile.rows.result, sums,
+             [](Vec& sum, const float* at, int64_t columns) { sum = LoadResult(at, columns); });
 }
 
 template <int kRows, int kVectors>
 HWY_INLINE void End(const Tile& tile, Vec (&sums)[kRows][kVectors]) {
   if (tile.piece.is_last && tile.rows.residual != nullptr) {
-    EPHEMERAL_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      EPHEMERAL_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        sums[r][v] = hn::Add(sums[r][v], LoadResult(tile.rows.residual + tile.At(r, v),
-                                                    tile.columns() - v * kLanes));
-      }
-    }
+    ForEachSum(tile, tile.rows.residual, sums, [](Vec& sum, const float* at, int64_t columns) {
+      sum = hn::Add(sum, LoadResult(at, columns));
+    });
   }
   if (tile.piece.is_last && tile.bounds.is_bounded) {
     const Vec low = Broadcast(tile.bounds.low);
@@ -99,13 +111,8 @@ HWY_INLINE void End(const Tile& tile, Vec (&sums)[kRows][kVectors]) {
       for (int v = 0; v < kVectors; ++v) sums[r][v] = Bounded(sums[r][v], low, high);
     }
   }
-  EPHEMERAL_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    EPHEMERAL_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      StoreResult(sums[r][v], tile.rows.result + tile.At(r, v), tile.columns() - v * kLanes);
-    }
-  }
+  ForEachSum(tile, tile.rows.result, sums,
+             [](Vec sum, float* at, int64_t columns) { StoreResult(sum, at, columns); });
 }
 
 // Where a tile's rows stand in the sum. `kRowStride` is the distance of rows, or 0 if it isn't
@@ -174,7 +181,7 @@ HWY_NOINLINE void Multiply(const Tile& tile, Upcoming& upcoming) {
 
 // A second pass over results that are still in the first cache: so the sums keep their registers.
 template <class Function>
-HWY_INLINE void Map(const Strides& strides, const Rows& rows, int64_t columns, Function function) {
+HWY_INLINE void Map(Strides strides, Rows rows, int64_t columns, Function function) {
   const int64_t vectors = (columns + kLanes - 1) / kLanes;
   for (int64_t r = 0; r < rows.count; ++r) {
     for (int64_t v = 0; v < vectors; ++v) {
