@@ -24,22 +24,54 @@ EPHEMERAL_PAIR_TARGET inline __mmask16 FirstColumns(int64_t count) {
   return static_cast<__mmask16>((1U << std::clamp<int64_t>(count, 0, kLanes)) - 1);
 }
 
+// Sums from where they stand in the result, and back. Nearly all tiles have all their columns:
+// those need no masks. Strides by value: a store might change what a reference refers to.
+template <int kRows, int kVectors>
+EPHEMERAL_PAIR_TARGET inline void Load(const float* result, Strides strides, int64_t columns,
+                                       __m512 (&sums)[kRows][kVectors]) {
+  EPHEMERAL_UNROLL
+  for (int r = 0; r < kRows; ++r, result += strides.result) {
+    EPHEMERAL_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const float* from = result + v * strides.result_lanes;
+      sums[r][v] = columns >= kVectors * kLanes
+                       ? _mm512_loadu_ps(from)
+                       : _mm512_maskz_loadu_ps(FirstColumns(columns - v * kLanes), from);
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+EPHEMERAL_PAIR_TARGET inline void Store(const __m512 (&sums)[kRows][kVectors], float* result,
+                                        Strides strides, int64_t columns) {
+  EPHEMERAL_UNROLL
+  for (int r = 0; r < kRows; ++r, result += strides.result) {
+    EPHEMERAL_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      float* to = result + v * strides.result_lanes;
+      if (columns >= kVectors * kLanes) {
+        _mm512_storeu_ps(to, sums[r][v]);
+      } else {
+        _mm512_mask_storeu_ps(to, FirstColumns(columns - v * kLanes), sums[r][v]);
+      }
+    }
+  }
+}
+
 template <int kRows, int kVectors>
 EPHEMERAL_PAIR_TARGET void Multiply(const Piece& piece, const Strides& strides, const Rows& rows,
                                     Upcoming& upcoming) {
   __m512 sums[kRows][kVectors];
-  EPHEMERAL_UNROLL
-  for (int r = 0; r < kRows; ++r) {
+  if (piece.is_first) {
     EPHEMERAL_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      const float* result = rows.result + r * strides.result + v * strides.result_lanes;
-      if (!piece.is_first) {
-        sums[r][v] = _mm512_maskz_loadu_ps(FirstColumns(piece.columns - v * kLanes), result);
-      } else {
-        sums[r][v] =
-            piece.bias == nullptr ? _mm512_setzero_ps() : _mm512_loadu_ps(piece.bias + v * kLanes);
-      }
+      const __m512 bias =
+          piece.bias == nullptr ? _mm512_setzero_ps() : _mm512_loadu_ps(piece.bias + v * kLanes);
+      EPHEMERAL_UNROLL
+      for (int r = 0; r < kRows; ++r) sums[r][v] = bias;
     }
+  } else {
+    Load(rows.result, strides, piece.columns, sums);
   }
   const float* weights = piece.weights;
   constexpr bool kFetchesRowsBelow = false;  // they are half as long: it took longer
@@ -69,14 +101,7 @@ EPHEMERAL_PAIR_TARGET void Multiply(const Piece& piece, const Strides& strides, 
       }
     }
   }
-  EPHEMERAL_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    EPHEMERAL_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      _mm512_mask_storeu_ps(rows.result + r * strides.result + v * strides.result_lanes,
-                            FirstColumns(piece.columns - v * kLanes), sums[r][v]);
-    }
-  }
+  Store(sums, rows.result, strides, piece.columns);
 }
 
 using MultiplyFunction = void (*)(const Piece&, const Strides&, const Rows&, Upcoming&);
