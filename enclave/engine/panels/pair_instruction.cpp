@@ -140,15 +140,19 @@ void MultiplyByInstruction(const Piece& piece, const Strides& strides, const Row
 }
 
 EPHEMERAL_PAIR_TARGET void MakeWordsByInstruction(const float* from, int64_t steps, float* to) {
-  auto* words = reinterpret_cast<uint32_t*>(to);
-  for (int64_t i = 0; i < steps; i += 2 * kLanes) {
-    const int64_t left = steps - i;
-    const __m512 first = _mm512_maskz_loadu_ps(FirstColumns(left), from + i);
-    const __m512 second = _mm512_maskz_loadu_ps(FirstColumns(left - kLanes), from + i + kLanes);
-    const __m512bh pairs = _mm512_cvtne2ps_pbh(second, first);
-    _mm512_mask_storeu_epi32(words + i / 2, FirstColumns((left + 1) / 2),
-                             reinterpret_cast<__m512i>(pairs));
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= steps; i += 2 * kLanes) {
+    const __m512bh pairs =
+        _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + i + kLanes), _mm512_loadu_ps(from + i));
+    _mm512_storeu_si512(to + i / 2, reinterpret_cast<__m512i>(pairs));
   }
+  if (i == steps) return;
+  const int64_t left = steps - i;
+  const __m512 first = _mm512_maskz_loadu_ps(FirstColumns(left), from + i);
+  const __m512 second = _mm512_maskz_loadu_ps(FirstColumns(left - kLanes), from + i + kLanes);
+  const __m512bh pairs = _mm512_cvtne2ps_pbh(second, first);
+  _mm512_mask_storeu_epi32(to + i / 2, FirstColumns((left + 1) / 2),
+                           reinterpret_cast<__m512i>(pairs));
 }
 
 }  // namespace ephemeralml::engine::panels
