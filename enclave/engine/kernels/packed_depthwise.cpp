@@ -2,29 +2,32 @@
 
 #include "enclave/engine/kernels/blocked.h"
 #include "enclave/engine/kernels/matrix_inputs.h"
+#include "enclave/engine/panels/filter_plane.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
 
 // Below this many multiplications waking another thread costs more than it brings.
 constexpr int64_t kWorthAThread = 64 * 1024;
-constexpr int64_t kPixelsAtOnce = 4;
 constexpr int64_t kPanelBlocks = static_cast<int64_t>(wire::kPanelColumns) / kBlockLanes;
+// Threads may share a block of channels, by parts of its lines: else they wouldn't end together
+// where there are few blocks.
+constexpr int64_t kLineParts = 4;
 
-// Neighbouring outputs of an axis for which the same taps of the filter lie on the input.
-struct Run {
-  int64_t first = 0;
-  int64_t count = 0;
-  Window::Range taps;
-};
+using Runs = std::vector<panels::FilterRun>;
 
-std::vector<Run> RunsOf(const Window& window, size_t axis) {
-  std::vector<Run> runs;
+// Of an axis along which inputs lie `distance` floats apart.
+Runs RunsOf(const Window& window, size_t axis, int64_t distance) {
+  Runs runs;
   for (int64_t at = 0; at < window.output[axis]; ++at) {
     const Window::Range taps = window.TapsInside(axis, at);
+    const int64_t count = std::max<int64_t>(taps.end - taps.begin, 0);
     const bool continues =
-        !runs.empty() && runs.back().taps.begin == taps.begin && runs.back().taps.end == taps.end;
-    if (!continues) runs.push_back({at, 0, taps});
+        !runs.empty() && runs.back().first_tap == taps.begin && runs.back().taps == count;
+    if (!continues) {
+      const int64_t met = at * window.stride[axis] + window.TapAt(axis, taps.begin);
+      runs.push_back({at, 0, taps.begin, count, count == 0 ? 0 : met * distance});
+    }
     ++runs.back().count;
   }
   return runs;
@@ -32,83 +35,91 @@ std::vector<Run> RunsOf(const Window& window, size_t axis) {
 
 // All that a run over panels needs to know.
 struct Filtering {
+  Filtering(const BlockedInput& blocked_input, const Window& slid)
+      : input(blocked_input),
+        window(slid),
+        lines(RunsOf(slid, 1, blocked_input.width * kBlockLanes)),
+        columns(RunsOf(slid, 2, kBlockLanes)) {}
+
   const BlockedInput& input;
   const Window& window;
-  const float* x;
-  const float* residual;
-  float* y;
-  std::vector<Run> lines;
-  std::vector<Run> columns;
-  float scale;
-  float shift;
-  const panels::Epilogue& epilogue;
+  Runs lines;
+  Runs columns;
+  const float* x = nullptr;
+  const float* residual = nullptr;
+  float* y = nullptr;
+  float scale = 1;
+  float shift = 0;
+  panels::Epilogue epilogue;
 
-  int64_t output_plane() const { return window.output[1] * window.output[2] * kBlockLanes; }
-  // The input that the first tap of a run meets for its first output.
-  int64_t Met(size_t axis, const Run& run) const {
-    return run.first * window.stride[axis] + window.TapAt(axis, run.taps.begin);
-  }
+  int64_t output_lines() const { return window.output[1]; }
+  int64_t output_line() const { return window.output[2] * kBlockLanes; }
+  int64_t output_plane() const { return output_lines() * output_line(); }
 };
 
-// The pixels for which the same taps lie on the input. Taps in the padding are left out: nothing is
-// copied to have zeros around it. `pixels` knows the whole filter, and where a plane begins.
-void FilterRectangle(const Filtering& f, const Run& lines, const Run& columns,
-                     panels::FilteredPixels pixels) {
-  pixels.rows = lines.taps.end - lines.taps.begin;
-  pixels.columns = columns.taps.end - columns.taps.begin;
-  if (pixels.rows == 0) pixels.columns = 0;
-  if (pixels.columns == 0) {
-    pixels.rows = 0;
-  } else {
-    pixels.left += (f.Met(1, lines) * f.input.width + f.Met(2, columns)) * kBlockLanes;
-    pixels.weights += lines.taps.begin * pixels.weights_row;
-    pixels.weights += columns.taps.begin * pixels.weights_column;
+// The runs of lines within [begin, end).
+Runs LinesWithin(const Filtering& f, int64_t begin, int64_t end) {
+  Runs within;
+  for (panels::FilterRun run : f.lines) {
+    const int64_t first = std::max(run.first, begin);
+    const int64_t count = std::min(run.first + run.count, end) - first;
+    if (count <= 0) continue;
+    if (run.taps > 0) {
+      run.left += (first - run.first) * f.window.stride[1] * f.input.width * kBlockLanes;
+    }
+    run.first = first;
+    run.count = count;
+    within.push_back(run);
   }
-  pixels.result += (lines.first * f.window.output[2] + columns.first) * kBlockLanes;
-  pixels.pixels = columns.count;
-  pixels.lines = lines.count;
-  // Several pixels at once are faster: those of a narrow rectangle stand below one another.
-  if (pixels.pixels < pixels.lines && pixels.pixels < kPixelsAtOnce) {
-    std::swap(pixels.pixels, pixels.lines);
-    std::swap(pixels.left_step, pixels.left_line);
-    std::swap(pixels.result_step, pixels.result_line);
-  }
-  panels::ApplyFilters(pixels);
+  return within;
 }
 
-// One block of sixteen channels of one image.
-void FilterPlane(const Filtering& f, int64_t plane, panels::FilteredPixels pixels) {
-  const Window& window = f.window;
-  const int64_t input_line = f.input.width * kBlockLanes;
-  const int64_t output_line = window.output[2] * kBlockLanes;
-  pixels.left = f.x + plane * f.input.plane();
-  pixels.left_step = window.stride[2] * kBlockLanes;
-  pixels.left_line = window.stride[1] * input_line;
-  pixels.left_row = window.dilation[1] * input_line;
-  pixels.left_column = window.dilation[2] * kBlockLanes;
-  pixels.result = f.y + plane * f.output_plane();
-  pixels.result_step = kBlockLanes;
-  pixels.result_line = output_line;
-  pixels.scale = f.scale;
-  pixels.shift = f.shift;
-  if (f.residual == nullptr) pixels.bounds = panels::Bounds::Of(f.epilogue);
-  for (const Run& lines : f.lines) {
-    for (const Run& columns : f.columns) FilterRectangle(f, lines, columns, pixels);
-  }
-  if (pixels.bounds.is_bounded) return;
-  const float* residual = f.residual == nullptr ? nullptr : f.residual + plane * f.output_plane();
+// The lines `plane.lines` of one block of sixteen channels of one image.
+void FilterLines(const Filtering& f, int64_t index, panels::FilteredPlane& plane) {
+  plane.left = f.x + index * f.input.plane();
+  plane.result = f.y + index * f.output_plane();
+  panels::FilterPlane(plane);
+  if (plane.bounds.is_bounded) return;
+  const int64_t first = plane.lines.front().first;
+  const int64_t end = plane.lines.back().first + plane.lines.back().count;
+  const int64_t at = first * f.output_line();
+  const float* residual = f.residual == nullptr ? nullptr : f.residual + index * f.output_plane();
   panels::FinishRows({0, kBlockLanes, kBlockLanes},
-                     {nullptr, pixels.result, residual, window.output[1] * window.output[2]},
+                     {nullptr, plane.result + at, residual == nullptr ? nullptr : residual + at,
+                      (end - first) * f.window.output[2]},
                      kBlockLanes, f.epilogue);
 }
 
-// The blocks of channels [begin, end), of every image, on the thread of this part.
-Done FilterBlocks(KernelContext& context, const Filtering& f, const weights::PackedWeight& weight,
-                  size_t part, int64_t begin, int64_t end) {
-  const int64_t first = begin / kPanelBlocks;
-  const int64_t last = (end + kPanelBlocks - 1) / kPanelBlocks;
+// What all planes share.
+panels::FilteredPlane PlaneOf(const Filtering& f, const wire::PackedShape& shape, int64_t panel) {
+  const Window& window = f.window;
+  const int64_t input_line = f.input.width * kBlockLanes;
+  panels::FilteredPlane plane;
+  plane.left_step = window.stride[2] * kBlockLanes;
+  plane.left_line = window.stride[1] * input_line;
+  plane.left_row = window.dilation[1] * input_line;
+  plane.left_column = window.dilation[2] * kBlockLanes;
+  plane.weights_column = static_cast<int64_t>(shape.WidthOf(static_cast<uint64_t>(panel)));
+  plane.weights_row = window.kernel[2] * plane.weights_column;
+  plane.result_step = kBlockLanes;
+  plane.result_line = f.output_line();
+  plane.columns = f.columns;
+  plane.scale = f.scale;
+  plane.shift = f.shift;
+  if (f.residual == nullptr) plane.bounds = panels::Bounds::Of(f.epilogue);
+  return plane;
+}
+
+// Parts [begin, end) of all blocks of channels, kLineParts a block, of every image, on the thread
+// of share `share`.
+Done FilterParts(KernelContext& context, const Filtering& f, const weights::PackedWeight& weight,
+                 size_t share, int64_t begin, int64_t end) {
+  const int64_t first_block = begin / kLineParts;
+  const int64_t last_block = (end + kLineParts - 1) / kLineParts;
+  const int64_t first = first_block / kPanelBlocks;
+  const int64_t last = (last_block + kPanelBlocks - 1) / kPanelBlocks;
   const wire::PackedShape& shape = weight.shape();
-  MutableByteSpan window = context.Window(part);
+  MutableByteSpan window = context.Window(share);
   ArenaBlock larger;  // for filters of hundreds of taps
   const uint64_t needed = weight.WindowBytes(shape.rows() * wire::kPanelColumns * sizeof(float));
   if (needed > window.size()) {
@@ -118,20 +129,27 @@ Done FilterBlocks(KernelContext& context, const Filtering& f, const weights::Pac
   weights::PanelReader reader =
       weight.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
   for (int64_t panel = first; panel < last; ++panel) {
-    const uint64_t width = shape.WidthOf(static_cast<uint64_t>(panel));
-    TRY(const ByteSpan open, reader.Next(shape.rows() * width * sizeof(float)));
+    panels::FilteredPlane plane = PlaneOf(f, shape, panel);
+    TRY(const ByteSpan open,
+        reader.Next(shape.rows() * static_cast<uint64_t>(plane.weights_column) * sizeof(float)));
     const auto* values = reinterpret_cast<const float*>(open.data());
     const int64_t base = panel * kPanelBlocks;
-    for (int64_t block = std::max(begin, base); block < std::min(end, base + kPanelBlocks);
-         ++block) {
-      panels::FilteredPixels filter;
+    for (int64_t block = std::max(first_block, base);
+         block < std::min(last_block, base + kPanelBlocks); ++block) {
+      const int64_t from = std::max<int64_t>(begin - block * kLineParts, 0);
+      const int64_t to = std::min(end - block * kLineParts, kLineParts);
+      Runs lines;
+      if (to - from < kLineParts) {
+        lines = LinesWithin(f, f.output_lines() * from / kLineParts,
+                            f.output_lines() * to / kLineParts);
+        if (lines.empty()) continue;
+      }
       const int64_t lane = (block - base) * kBlockLanes;
-      filter.weights_column = static_cast<int64_t>(width);
-      filter.weights_row = f.window.kernel[2] * filter.weights_column;
-      filter.bias = shape.has_bias ? values + lane : nullptr;
-      filter.weights = values + lane + (shape.has_bias ? width : 0);
+      plane.lines = lines.empty() ? f.lines : lines;
+      plane.bias = shape.has_bias ? values + lane : nullptr;
+      plane.weights = values + lane + (shape.has_bias ? plane.weights_column : 0);
       for (int64_t image = 0; image < f.input.batch; ++image) {
-        FilterPlane(f, image * f.input.blocks + block, filter);
+        FilterLines(f, image * f.input.blocks + block, plane);
       }
     }
   }
@@ -183,25 +201,25 @@ class PackedDepthwise final : public Kernel {
     TRY(Tensor * output, context.OutputToOverwrite(0, ElementType::kFloat, shape));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
-    const Filtering f{.input = input,
-                      .window = window,
-                      .x = x.Values<float>().data(),
-                      .residual = residual,
-                      .y = y.data(),
-                      .lines = RunsOf(window, 1),
-                      .columns = RunsOf(window, 2),
-                      .scale = numbers.scale,
-                      .shift = numbers.shift,
-                      .epilogue = epilogue_};
+    Filtering f(input, window);
+    f.x = x.Values<float>().data();
+    f.residual = residual;
+    f.y = y.data();
+    f.scale = numbers.scale;
+    f.shift = numbers.shift;
+    f.epilogue = epilogue_;
     const int64_t work = input.batch * input.blocks * f.output_plane() * Volume(window.kernel);
+    const int64_t parts = input.blocks * kLineParts;
     const auto threads = static_cast<int64_t>(context.threads().count());
-    const int64_t parts =
-        std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, input.blocks));
+    const int64_t shares = std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, parts));
     return context.threads().TryParallelFor(
-        static_cast<size_t>(parts), 1, [&](size_t begin, size_t end) {
-          return FilterBlocks(context, f, weight, begin,
-                              input.blocks * static_cast<int64_t>(begin) / parts,
-                              input.blocks * static_cast<int64_t>(end) / parts);
+        static_cast<size_t>(shares), 1, [&](size_t begin, size_t end) -> Done {
+          for (size_t share = begin; share < end; ++share) {
+            const auto i = static_cast<int64_t>(share);
+            TRY_OK(FilterParts(context, f, weight, share, parts * i / shares,
+                               parts * (i + 1) / shares));
+          }
+          return {};
         });
   }
 

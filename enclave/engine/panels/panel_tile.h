@@ -101,30 +101,4 @@ void MultiplyPiece(const Piece& piece, const Strides& strides, const Rows& rows,
 void FinishRows(const Strides& strides, const Rows& rows, int64_t columns,
                 const Epilogue& epilogue);
 
-/// A rectangle of pixels of a convolution in which every channel has a filter of its own, 16
-/// channels at a time: pixel = bias + the sum over filter rows r and columns c of weights[r, c] ·
-/// input[r, c], then times scale, plus shift, within the bounds. Distances in floats.
-struct FilteredPixels {
-  const float* left = nullptr;  ///< what the filter's first tap meets for the first pixel
-  int64_t left_step = 0;        ///< from one pixel's input to the next one's of its line
-  int64_t left_line = 0;        ///< from one line of pixels to the next
-  int64_t left_row = 0;         ///< from what one row of the filter meets to the next row's
-  int64_t left_column = 0;      ///< from what one column of the filter meets to the next column's
-  int64_t rows = 0;             ///< of the filter
-  int64_t columns = 0;
-  const float* weights = nullptr;  ///< [rows, weights_row], [columns, weights_column], 16
-  int64_t weights_row = 0;
-  int64_t weights_column = 0;
-  const float* bias = nullptr;  ///< [16], or null
-  float* result = nullptr;
-  int64_t result_step = 0;
-  int64_t result_line = 0;
-  int64_t pixels = 0;  ///< of a line
-  int64_t lines = 0;
-  float scale = 1;
-  float shift = 0;
-  Bounds bounds;
-};
-void ApplyFilters(const FilteredPixels& pixels);
-
 }  // namespace ephemeralml::engine::panels
