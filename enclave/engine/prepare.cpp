@@ -1,5 +1,6 @@
 #include "enclave/engine/prepare.h"
 
+#include <memory_resource>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -74,7 +75,8 @@ class Preparer {
 
   std::map<std::string, int64_t> versions_;
   PreparedModel& model_;
-  std::unordered_map<uint32_t, Slot> slots_;
+  std::pmr::monotonic_buffer_resource memory_;  // of `slots_`
+  std::pmr::unordered_map<uint32_t, Slot> slots_{&memory_};
   std::vector<Life> lives_;                           // by slot
   std::vector<size_t> node_at_ = {0};                 // by depth: the node being prepared
   std::vector<PreparedGraph*> graph_at_ = {nullptr};  // by depth
@@ -142,6 +144,7 @@ void Preparer::PlanReleases(PreparedGraph& graph) {
     }
   }
   for (PreparedNode& node : graph.nodes) {
+    node.wants_output.reserve(node.outputs.size());
     for (const Slot slot : node.outputs) {
       node.wants_output.push_back(slot != kNoSlot && lives_[slot].used);
     }
@@ -172,6 +175,7 @@ Result<PreparedGraph> Preparer::PrepareGraph(const wire::Graph& message) {
   graph_at_.push_back(&graph);
   node_at_.push_back(0);
   TRY_OK(DefineInputs(message, graph));
+  graph.nodes.reserve(static_cast<size_t>(message.nodes_size()));
   for (const wire::Node& node : message.nodes()) {
     const size_t index = graph.nodes.size();
     node_at_.back() = index;
@@ -215,6 +219,8 @@ Result<NodeSpec> Preparer::ReadSpec(const wire::Node& message) {
 Result<PreparedNode> Preparer::PrepareNode(const wire::Node& message) {
   PreparedNode node;
   node.op = message.operator_();
+  node.inputs.reserve(static_cast<size_t>(message.inputs_size()));
+  node.outputs.reserve(static_cast<size_t>(message.outputs_size()));
   for (const uint32_t id : message.inputs()) {
     if (id == 0) {
       node.inputs.push_back(kNoSlot);
