@@ -125,9 +125,7 @@ class Assigner {
       auto window = kernel ? ResolvedWindow(node, *kernel) : std::nullopt;
       if (!window || !CoversInput(*kernel, node)) return false;
       attributes = *std::move(window);
-      // Before version 19 AveragePool has none.
-      const auto dilations = IntsAttribute(node, "dilations");
-      if (!dilations && node.op == "AveragePool") attributes.pop_back();
+      attributes.push_back({"kernel_shape", *kernel});
       for (const std::string_view name : {"ceil_mode", "count_include_pad"}) {
         if (const auto value = IntAttribute(node, name)) attributes.push_back({name, *value});
       }

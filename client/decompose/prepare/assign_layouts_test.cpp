@@ -63,6 +63,7 @@ TEST_F(LayoutTest, KeepsPoolsBlockedWithTheirAttributes) {
   const PreparedModel model = Prepared();
   EXPECT_THAT(model.Operators(), ElementsAre(kTo, "our Conv", "our MaxPool", "our Conv", kFrom));
   const ProgramNode& node = model.NodeOf("MaxPool");
+  EXPECT_THAT(*IntsAttribute(node, "kernel_shape"), ElementsAre(3, 3));
   EXPECT_THAT(*IntsAttribute(node, "strides"), ElementsAre(2, 2));
   EXPECT_THAT(*IntsAttribute(node, "pads"), ElementsAre(1, 1, 1, 1));
   EXPECT_EQ(IntAttribute(node, "ceil_mode"), 1);

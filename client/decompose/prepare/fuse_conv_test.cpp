@@ -41,13 +41,16 @@ class FuseConvTest : public ::testing::Test {
   ::onnx::NodeProto* conv_ = nullptr;
 };
 
-TEST_F(FuseConvTest, GivesEveryAttribute) {
+TEST_F(FuseConvTest, GivesTheAttributesThatArentAsByDefault) {
+  AddInts(conv_, "kernel_shape", {3, 3});
+  AddInts(conv_, "strides", {1, 2});
+  AddInts(conv_, "dilations", {1, 1});
   builder_.Node("Abs", {"xw"}, {"y"});
   const PreparedModel model = Prepared();
   const ProgramNode& conv = model.NodeOf("Conv");
-  EXPECT_THAT(*IntsAttribute(conv, "kernel_shape"), ElementsAre(3, 3));
-  EXPECT_THAT(*IntsAttribute(conv, "strides"), ElementsAre(1, 1));
-  EXPECT_THAT(*IntsAttribute(conv, "dilations"), ElementsAre(1, 1));
+  EXPECT_EQ(IntsAttribute(conv, "kernel_shape"), std::nullopt);
+  EXPECT_THAT(*IntsAttribute(conv, "strides"), ElementsAre(1, 2));
+  EXPECT_EQ(IntsAttribute(conv, "dilations"), std::nullopt);
   EXPECT_THAT(*IntsAttribute(conv, "pads"), ElementsAre(1, 1, 1, 1));
   EXPECT_EQ(conv.inputs.size(), 2U);
   EXPECT_THAT(BiasOf(model), ElementsAre(1, 2, 3));

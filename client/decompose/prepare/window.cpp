@@ -52,8 +52,15 @@ std::optional<std::vector<ProgramAttribute>> ResolvedWindow(const ProgramNode& n
   } else if (kind != "NOTSET") {
     return std::nullopt;
   }
-  return std::vector<ProgramAttribute>{
-      {"kernel_shape", kernel}, {"strides", *strides}, {"pads", *pads}, {"dilations", *dilations}};
+  std::vector<ProgramAttribute> attributes;
+  const auto add = [&](std::string_view name, const std::vector<int64_t>& values, int64_t usual) {
+    const bool is_usual = std::ranges::all_of(values, [=](int64_t v) { return v == usual; });
+    if (!is_usual) attributes.push_back({name, values});
+  };
+  add("strides", *strides, 1);
+  add("pads", *pads, 0);
+  add("dilations", *dilations, 1);
+  return attributes;
 }
 
 }  // namespace ephemeralml::decompose
