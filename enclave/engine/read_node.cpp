@@ -62,14 +62,17 @@ Error TopologyMalformed(std::string what) {
 }
 
 Result<Attributes> ReadAttributes(const wire::Node& node, const PrepareSubgraph& prepare) {
-  std::map<std::string, AttributeValue, std::less<>> values;
+  std::vector<std::pair<std::string, AttributeValue>> values;
+  values.reserve(static_cast<size_t>(node.attributes_size()));
   for (const wire::Attribute& attribute : node.attributes()) {
     TRY(AttributeValue value, ReadAttribute(attribute, prepare));
-    if (!values.emplace(attribute.name(), std::move(value)).second) {
-      return TopologyMalformed("attribute '" + attribute.name() + "' is there twice");
-    }
+    values.emplace_back(attribute.name(), std::move(value));
   }
-  return Attributes(std::move(values));
+  Attributes attributes(std::move(values));
+  if (const std::string* name = attributes.RepeatedName()) {
+    return TopologyMalformed("attribute '" + *name + "' is there twice");
+  }
+  return attributes;
 }
 
 Result<std::map<std::string, int64_t>> ReadOperatorSets(const wire::Topology& topology) {

@@ -1,5 +1,6 @@
 #include "enclave/weights/sealed_model.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -142,6 +143,7 @@ Result<WeightTable> ReadWeights(const wire::Topology& topology) {
   if (topology.weights_size() > kMostWeights) return Malformed("there are too many weights");
   TRY(const uint64_t plaintext_bytes, PlaintextBytes(topology.blob()));
   WeightTable table;
+  table.reserve(static_cast<size_t>(topology.weights_size()));
   for (const wire::Weight& message : topology.weights()) {
     if (message.value() == 0) return Malformed("a weight has no value id");
     auto weight = ReadWeight(message, plaintext_bytes);
@@ -149,9 +151,13 @@ Result<WeightTable> ReadWeights(const wire::Topology& topology) {
       return Malformed("weight of value " + std::to_string(message.value()) + " " +
                        weight.error().what);
     }
-    if (!table.emplace(message.value(), *std::move(weight)).second) {
-      return Malformed("value " + std::to_string(message.value()) + " has two weights");
-    }
+    table.emplace_back(message.value(), *std::move(weight));
+  }
+  const auto id_of = [](const auto& entry) { return entry.first; };
+  std::ranges::sort(table, {}, id_of);
+  const auto repeated = std::ranges::adjacent_find(table, {}, id_of);
+  if (repeated != table.end()) {
+    return Malformed("value " + std::to_string(repeated->first) + " has two weights");
   }
   return table;
 }

@@ -4,7 +4,7 @@
 // of the channel. Field by field: common/wire/topology.proto.
 
 #include <cstdint>
-#include <map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,8 +25,9 @@ struct InlineConstant {
   Bytes bytes;
 };
 
-/// By value id. Addresses of entries stay as they are when the table is moved.
-using WeightTable = std::map<uint32_t, std::variant<WeightInfo, InlineConstant>>;
+/// Value ids and what they are, by id. Addresses of entries stay as they are when the table is
+/// moved.
+using WeightTable = std::vector<std::pair<uint32_t, std::variant<WeightInfo, InlineConstant>>>;
 
 /// Checks every entry against its own shape and the blob's length. Empty tensors become constants.
 /// Errors: kMalformed `topology_malformed`.

@@ -37,7 +37,7 @@ TEST(ReadWeights, ReadsWeightsAndConstants) {
   const auto table = ReadWeights(topology);
   ASSERT_TRUE(table.has_value()) << table.error().what;
   ASSERT_EQ(table->size(), 2u);
-  const auto& weight = std::get<WeightInfo>(table->at(5));
+  const auto& weight = std::get<WeightInfo>(table->at(0).second);
   EXPECT_EQ(weight.type, wire::ElementType::kFloat);
   EXPECT_EQ(weight.shape, (std::vector<int64_t>{16, 8}));
   EXPECT_EQ(weight.layout, PanelLayout::kColumns);
@@ -45,7 +45,7 @@ TEST(ReadWeights, ReadsWeightsAndConstants) {
   EXPECT_EQ(weight.byte_count, 512u);
   EXPECT_EQ(weight.panel_extent, 4u);
   EXPECT_EQ(weight.extent(), 8u);
-  const auto& constant = std::get<InlineConstant>(table->at(6));
+  const auto& constant = std::get<InlineConstant>(table->at(1).second);
   EXPECT_EQ(constant.shape, (std::vector<int64_t>{2}));
   EXPECT_EQ(constant.bytes, Bytes(16, 1));
 }
@@ -58,7 +58,7 @@ TEST(ReadWeights, ReadsPackedHalvesAsFloats) {
     topology.mutable_weights(0)->set_type(type);
     const auto table = ReadWeights(topology);
     ASSERT_TRUE(table.has_value()) << table.error().what;
-    const auto& weight = std::get<WeightInfo>(table->at(5));
+    const auto& weight = std::get<WeightInfo>(table->at(0).second);
     EXPECT_EQ(weight.type, wire::ElementType::kFloat);
     EXPECT_EQ(weight.storage, wire::ElementTypeFromNumber(type));
     EXPECT_EQ(weight.byte_count, 16u * 16 * 2);
@@ -81,7 +81,7 @@ TEST(ReadWeights, ReadsPairsAsWords) {
   message.set_has_bias(false);
   const auto fitting = ReadWeights(topology);
   ASSERT_TRUE(fitting.has_value()) << fitting.error().what;
-  const auto& weight = std::get<WeightInfo>(fitting->at(5));
+  const auto& weight = std::get<WeightInfo>(fitting->front().second);
   EXPECT_EQ(weight.type, wire::ElementType::kFloat);
   EXPECT_EQ(weight.storage, wire::ElementType::kUint32);
   EXPECT_EQ(weight.packed.steps, 8U);
@@ -95,7 +95,7 @@ TEST(ReadWeights, MakesEmptyTensorsConstants) {
   topology.mutable_weights(0)->set_dims(0, 0);
   const auto table = ReadWeights(topology);
   ASSERT_TRUE(table.has_value());
-  EXPECT_TRUE(std::get<InlineConstant>(table->at(5)).bytes.empty());
+  EXPECT_TRUE(std::get<InlineConstant>(table->at(0).second).bytes.empty());
 }
 
 TEST(ReadWeights, TakesATopologyWithoutWeights) {

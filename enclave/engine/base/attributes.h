@@ -3,11 +3,11 @@
 // values come from the client: a wrong type is an error, never a crash.
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -35,10 +35,12 @@ using AttributeValue =
 class Attributes {
  public:
   Attributes() = default;
-  explicit Attributes(std::map<std::string, AttributeValue, std::less<>> values)
-      : values_(std::move(values)) {}
+  /// In any order.
+  explicit Attributes(std::vector<std::pair<std::string, AttributeValue>> values);
 
-  bool Has(std::string_view name) const { return values_.contains(name); }
+  /// A name that is there twice, or null. Of such attributes any one is read.
+  const std::string* RepeatedName() const;
+  bool Has(std::string_view name) const { return Find(name) != nullptr; }
   Result<int64_t> Int(std::string_view name, int64_t fallback) const;
   Result<int64_t> RequiredInt(std::string_view name) const;
   Result<float> Float(std::string_view name, float fallback) const;
@@ -52,7 +54,15 @@ class Attributes {
   Result<std::shared_ptr<const PreparedGraph>> RequiredGraph(std::string_view name) const;
 
  private:
-  std::map<std::string, AttributeValue, std::less<>> values_;
+  const AttributeValue* Find(std::string_view name) const;
+  template <class T>
+  Result<const T*> FindOf(std::string_view name) const;
+  template <class T, class Fallback>
+  Result<T> FindOr(std::string_view name, Fallback&& fallback) const;
+  template <class T>
+  Result<T> FindRequired(std::string_view name) const;
+
+  std::vector<std::pair<std::string, AttributeValue>> values_;  // by name
 };
 
 }  // namespace ephemeralml::engine

@@ -88,7 +88,12 @@ OpTester& OpTester::AddExpected(std::optional<Value> expected) {
 
 Result<std::vector<Value>> OpTester::Execute(const std::vector<bool>& wants_output) {
   TRY(const KernelMaker make, kernels::FindKernel(domain_, op_, opset_));
-  NodeSpec spec{op_, domain_, opset_, inputs_.size(), wants_output.size(), Attributes(attributes_)};
+  NodeSpec spec{op_,
+                domain_,
+                opset_,
+                inputs_.size(),
+                wants_output.size(),
+                Attributes({attributes_.begin(), attributes_.end()})};
   TRY(const std::unique_ptr<Kernel> kernel, make(spec));
 
   TRY(const std::unique_ptr<Arena> arena, Arena::Create(kArenaBytes));
