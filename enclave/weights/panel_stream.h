@@ -151,6 +151,7 @@ class PanelStream {
   PanelStream(const SealedModel& model, const WeightInfo& weight, Arena& arena, Ledger& ledger);
 
   const WeightInfo& weight() const { return *weight_; }
+  uint64_t chunk_bytes() const { return model_->cipher->chunk_bytes(); }
   size_t panel_count() const;
   /// Opens panel `index`: every chunk that it touches is authenticated before a byte is returned.
   /// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.

@@ -74,6 +74,26 @@ class Gather final : public Kernel {
         });
   }
 
+  // Where each of `parts` runs of lookups begins and ends, so that all take about as long: a lookup
+  // takes its row's bytes, and a chunk's if it isn't the last one's row. Padding is one row again
+  // and again.
+  static std::vector<size_t> Share(const std::vector<size_t>& indices,
+                                   const std::vector<size_t>& order, size_t parts, size_t row_bytes,
+                                   size_t chunk_bytes) {
+    std::vector<size_t> cost(order.size() + 1);
+    for (size_t i = 0; i < order.size(); ++i) {
+      const bool opens = i == 0 || indices[order[i]] != indices[order[i - 1]];
+      cost[i + 1] = cost[i] + row_bytes + (opens ? chunk_bytes : 0);
+    }
+    std::vector<size_t> bounds;
+    for (size_t part = 0; part <= parts; ++part) {
+      const size_t until = cost.back() / parts * part;
+      bounds.push_back(static_cast<size_t>(std::ranges::lower_bound(cost, until) - cost.begin()));
+    }
+    bounds.back() = order.size();
+    return bounds;
+  }
+
   // Only chunks with rows that are asked for are opened, in their order, once for each thread.
   static Done GatherSealed(KernelContext& context, const weights::PanelStream& table,
                            const std::vector<size_t>& indices, MutableByteSpan target) {
@@ -81,10 +101,12 @@ class Gather final : public Kernel {
     std::iota(order.begin(), order.end(), size_t{0});
     std::ranges::sort(order, {}, [&](size_t i) { return indices[i]; });
     const size_t parts = std::min(context.threads().count(), order.size());
+    const std::vector<size_t> bounds =
+        Share(indices, order, parts, target.size() / order.size(), table.chunk_bytes());
     const auto run_part = [&](size_t part) -> Done {
       weights::RowReader reader = table.ReadRows(context.Window(part));
-      const size_t end = order.size() * (part + 1) / parts;
-      for (size_t i = order.size() * part / parts; i < end; ++i) {
+      const size_t end = bounds[part + 1];
+      for (size_t i = bounds[part]; i < end; ++i) {
         std::optional<uint64_t> next;
         if (i + 1 < end) next = indices[order[i + 1]];
         TRY_OK(reader.Copy(indices[order[i]], next,
