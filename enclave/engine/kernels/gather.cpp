@@ -87,10 +87,9 @@ class Gather final : public Kernel {
     }
     std::vector<size_t> bounds;
     for (size_t part = 0; part <= parts; ++part) {
-      const size_t until = cost.back() / parts * part;
+      const size_t until = cost.back() * part / parts;
       bounds.push_back(static_cast<size_t>(std::ranges::lower_bound(cost, until) - cost.begin()));
     }
-    bounds.back() = order.size();
     return bounds;
   }
 
