@@ -1,5 +1,6 @@
 #include "enclave/engine/prepare.h"
 
+#include <algorithm>
 #include <memory_resource>
 #include <set>
 #include <unordered_map>
@@ -175,7 +176,7 @@ Result<PreparedGraph> Preparer::PrepareGraph(const wire::Graph& message) {
   graph_at_.push_back(&graph);
   node_at_.push_back(0);
   TRY_OK(DefineInputs(message, graph));
-  graph.nodes.reserve(static_cast<size_t>(message.nodes_size()));
+  graph.nodes.reserve(std::min(static_cast<size_t>(message.nodes_size()), kMostNodes));
   for (const wire::Node& node : message.nodes()) {
     const size_t index = graph.nodes.size();
     node_at_.back() = index;

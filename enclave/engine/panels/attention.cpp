@@ -105,9 +105,7 @@ class HeadWorker {
     for (int64_t r = 0; r < count; ++r) sums[r] = WeighRow(batch, head, row + r, r);
     const int64_t stride = operands_.result.row_stride;
     MultiplyValues({scores_, result, nullptr, count}, stride);
-    for (int64_t r = 0; r < count; ++r) {
-      ScaleRow(result + r * stride, shape_.value_columns, sums[r] == 0 ? 0 : 1.0f / sums[r]);
-    }
+    DivideRows(result, stride, shape_.value_columns, sums, count);
   }
 
   Range Seen(int64_t batch, int64_t row) const {

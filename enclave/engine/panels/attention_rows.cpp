@@ -91,14 +91,17 @@ RowSum Exponentiate(float* scores, int64_t count, float scale, const float* mask
   return {hn::GetLane(most), hn::GetLane(hn::SumOfLanes(d, sum))};
 }
 
-void Scale(float* values, int64_t count, float factor) {
+void Divide(float* values, int64_t stride, int64_t columns, const float* sums, int64_t rows) {
   const Lanes d;
-  const Vec by = Broadcast(factor);
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    hn::StoreU(hn::Mul(hn::LoadU(d, values + i), by), d, values + i);
+  for (int64_t row = 0; row < rows; ++row, values += stride) {
+    const float factor = sums[row] == 0 ? 0 : 1.0f / sums[row];
+    const Vec by = Broadcast(factor);
+    int64_t i = 0;
+    for (; i + kLanes <= columns; i += kLanes) {
+      hn::StoreU(hn::Mul(hn::LoadU(d, values + i), by), d, values + i);
+    }
+    for (; i < columns; ++i) values[i] *= factor;
   }
-  for (; i < count; ++i) values[i] *= factor;
 }
 
 }  // namespace ephemeralml::engine::panels::HWY_NAMESPACE
@@ -109,7 +112,7 @@ namespace ephemeralml::engine::panels {
 
 HWY_EXPORT(TransposeMatrix);
 HWY_EXPORT(Exponentiate);
-HWY_EXPORT(Scale);
+HWY_EXPORT(Divide);
 
 void Transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
                int64_t to_stride) {
@@ -120,8 +123,8 @@ RowSum ExponentiateRow(float* scores, int64_t count, float scale, const float* m
   return HWY_DYNAMIC_DISPATCH(Exponentiate)(scores, count, scale, mask);
 }
 
-void ScaleRow(float* values, int64_t count, float factor) {
-  HWY_DYNAMIC_DISPATCH(Scale)(values, count, factor);
+void DivideRows(float* values, int64_t stride, int64_t columns, const float* sums, int64_t rows) {
+  HWY_DYNAMIC_DISPATCH(Divide)(values, stride, columns, sums, rows);
 }
 
 }  // namespace ephemeralml::engine::panels

@@ -18,7 +18,7 @@ struct RowSum {
 /// sum. `mask` may be null. `count` is positive.
 RowSum ExponentiateRow(float* scores, int64_t count, float scale, const float* mask);
 
-/// values[i] *= factor.
-void ScaleRow(float* values, int64_t count, float factor);
+/// Divides each row of values [rows, columns] by its sum; by 0: makes it zeros. Stride in floats.
+void DivideRows(float* values, int64_t stride, int64_t columns, const float* sums, int64_t rows);
 
 }  // namespace ephemeralml::engine::panels

@@ -55,13 +55,19 @@ TEST_P(AttentionRows, ExponentiatesStablyAndSumsWhatItLeaves) {
   }
 }
 
-TEST_P(AttentionRows, ScalesAnyCount) {
+TEST_P(AttentionRows, DividesRowsOfAnyCount) {
+  const std::vector<float> sums = {2, 0, 0.5f};
   for (const size_t count : {1, 7, 16, 33}) {
-    std::vector<float> values(count + 1);
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) - 3;
-    ScaleRow(values.data(), static_cast<int64_t>(count), 0.5f);
-    for (size_t i = 0; i < count; ++i) EXPECT_EQ(values[i], (static_cast<float>(i) - 3) / 2);
-    EXPECT_EQ(values[count], static_cast<float>(count) - 3) << "ran past the end";
+    const size_t stride = count + 1;
+    std::vector<float> values(sums.size() * stride);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) + 1;
+    const std::vector<float> before = values;
+    DivideRows(values.data(), static_cast<int64_t>(stride), static_cast<int64_t>(count),
+               sums.data(), static_cast<int64_t>(sums.size()));
+    for (size_t i = 0; i < values.size(); ++i) {
+      const float sum = i % stride == count ? 1 : sums[i / stride];
+      EXPECT_EQ(values[i], sum == 0 ? 0 : before[i] / sum) << i << " of rows of " << count;
+    }
   }
 }
 

@@ -36,12 +36,14 @@ struct Rectangle {
 };
 
 Rectangle At(const FilteredPlane& plane, const FilterRun& lines, const FilterRun& columns) {
+  const bool has_taps = lines.taps > 0 && columns.taps > 0;
+  const int64_t first_weight =
+      lines.first_tap * plane.weights_row + columns.first_tap * plane.weights_column;
   Rectangle r = {
-      .tap_rows = columns.taps == 0 ? 0 : lines.taps,
+      .tap_rows = has_taps ? lines.taps : 0,
       .tap_columns = columns.taps,
-      .weights = plane.weights + lines.first_tap * plane.weights_row +
-                 columns.first_tap * plane.weights_column,
-      .left = plane.left + lines.left + columns.left,
+      .weights = plane.weights + (has_taps ? first_weight : 0),
+      .left = plane.left + (has_taps ? lines.left + columns.left : 0),
       .left_step = plane.left_step,
       .left_line = plane.left_line,
       .result = plane.result + lines.first * plane.result_line + columns.first * plane.result_step,
