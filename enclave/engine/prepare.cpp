@@ -1,6 +1,5 @@
 #include "enclave/engine/prepare.h"
 
-#include <algorithm>
 #include <memory_resource>
 #include <set>
 #include <unordered_map>
@@ -176,13 +175,15 @@ Result<PreparedGraph> Preparer::PrepareGraph(const wire::Graph& message) {
   graph_at_.push_back(&graph);
   node_at_.push_back(0);
   TRY_OK(DefineInputs(message, graph));
-  graph.nodes.reserve(std::min(static_cast<size_t>(message.nodes_size()), kMostNodes));
+  const auto node_count = static_cast<size_t>(message.nodes_size());
+  if (node_count > kMostNodes - node_count_) {
+    return TopologyMalformed("there are more than " + std::to_string(kMostNodes) + " nodes");
+  }
+  node_count_ += node_count;
+  graph.nodes.reserve(node_count);
   for (const wire::Node& node : message.nodes()) {
     const size_t index = graph.nodes.size();
     node_at_.back() = index;
-    if (++node_count_ > kMostNodes) {
-      return TopologyMalformed("there are more than " + std::to_string(kMostNodes) + " nodes");
-    }
     Result<PreparedNode> prepared = PrepareNode(node);
     if (!prepared.has_value()) {
       return AtNode(std::move(prepared).error(), index, node.operator_());

@@ -151,7 +151,10 @@ class PanelStream {
   PanelStream(const SealedModel& model, const WeightInfo& weight, Arena& arena, Ledger& ledger);
 
   const WeightInfo& weight() const { return *weight_; }
-  uint64_t chunk_bytes() const { return model_->cipher->chunk_bytes(); }
+  /// What is opened at a time for a byte of the weight; 0 where weights stay open.
+  uint64_t chunk_bytes() const {
+    return model_->resident.empty() ? model_->cipher->chunk_bytes() : 0;
+  }
   size_t panel_count() const;
   /// Opens panel `index`: every chunk that it touches is authenticated before a byte is returned.
   /// Errors: kUnauthentic `weights_unauthentic`, kOverLimit `session_memory_exceeded`.

@@ -75,14 +75,15 @@ class Gather final : public Kernel {
   }
 
   // Where each of `parts` runs of lookups begins and ends, so that all take about as long: a lookup
-  // takes its row's bytes, and a chunk's if it isn't the last one's row. Padding is one row again
+  // takes its row's bytes, and a chunk's where it is the first one in it. Padding is one row again
   // and again.
   static std::vector<size_t> Share(const std::vector<size_t>& indices,
                                    const std::vector<size_t>& order, size_t parts, size_t row_bytes,
                                    size_t chunk_bytes) {
     std::vector<size_t> cost(order.size() + 1);
+    const auto chunk_of = [&](size_t i) { return indices[order[i]] * row_bytes / chunk_bytes; };
     for (size_t i = 0; i < order.size(); ++i) {
-      const bool opens = i == 0 || indices[order[i]] != indices[order[i - 1]];
+      const bool opens = chunk_bytes > 0 && (i == 0 || chunk_of(i) != chunk_of(i - 1));
       cost[i + 1] = cost[i] + row_bytes + (opens ? chunk_bytes : 0);
     }
     std::vector<size_t> bounds;

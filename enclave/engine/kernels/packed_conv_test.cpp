@@ -37,6 +37,7 @@ struct Case {
   std::vector<int64_t> pads = {0, 0, 0, 0};
   std::vector<int64_t> dilations = {1, 1};
   bool depthwise = false;
+  size_t threads = 2;
 };
 
 OpTester& Window(OpTester& test, const Case& c) {
@@ -82,7 +83,8 @@ void ExpectConv(const Case& c) {
           expected[i] = std::max(expected[i] + residual[i], 0.0f);
         }
       }
-      test.Tolerance(1e-4, 1e-5).ExpectOutput<float>(BlockedShape(y_shape), expected).Run();
+      test.ThreadCount(c.threads).Tolerance(1e-4, 1e-5);
+      test.ExpectOutput<float>(BlockedShape(y_shape), expected).Run();
     }
   }
 }
@@ -181,6 +183,29 @@ TEST(PackedConv, FiltersEveryChannelAlone) {
               .kernel = {5, 1},
               .dilations = {2, 1},
               .depthwise = true});
+}
+
+// Blocks and threads in numbers that leave each thread parts of a block.
+TEST(PackedConv, SharesLinesOfFilters) {
+  for (const size_t threads : {2, 3, 4, 5}) {
+    for (const int64_t lines : {1, 2, 3, 7, 33}) {
+      const int64_t columns = 4000 / lines;
+      ExpectConv({.x = {2, 48, lines, columns},
+                  .channels_out = 48,
+                  .kernel = {3, 3},
+                  .pads = {1, 1, 1, 1},
+                  .depthwise = true,
+                  .threads = threads});
+      ExpectConv({.x = {1, 48, 2 * lines + 2, 2 * columns},
+                  .channels_out = 48,
+                  .kernel = {3, 3},
+                  .strides = {2, 2},
+                  .pads = {0, 2, 2, 0},
+                  .dilations = {2, 1},
+                  .depthwise = true,
+                  .threads = threads});
+    }
+  }
 }
 
 TEST(PackedConv, LeavesOutTapsInThePaddingOfFilters) {

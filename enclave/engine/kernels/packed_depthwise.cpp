@@ -12,7 +12,7 @@ constexpr int64_t kWorthAThread = 64 * 1024;
 constexpr int64_t kPanelBlocks = static_cast<int64_t>(wire::kPanelColumns) / kBlockLanes;
 // Threads may share a block of channels, by parts of its lines: else they wouldn't end together
 // where there are few blocks.
-constexpr int64_t kLineParts = 4;
+constexpr int64_t kMostLineParts = 4;
 
 using Runs = std::vector<panels::FilterRun>;
 
@@ -53,6 +53,7 @@ struct Filtering {
   panels::Epilogue epilogue;
 
   int64_t output_lines() const { return window.output[1]; }
+  int64_t line_parts() const { return std::min(kMostLineParts, output_lines()); }
   int64_t output_line() const { return window.output[2] * kBlockLanes; }
   int64_t output_plane() const { return output_lines() * output_line(); }
 };
@@ -110,12 +111,13 @@ panels::FilteredPlane PlaneOf(const Filtering& f, const wire::PackedShape& shape
   return plane;
 }
 
-// Parts [begin, end) of all blocks of channels, kLineParts a block, of every image, on the thread
+// Parts [begin, end) of all blocks of channels, line_parts() a block, of every image, on the thread
 // of share `share`.
 Done FilterParts(KernelContext& context, const Filtering& f, const weights::PackedWeight& weight,
                  size_t share, int64_t begin, int64_t end) {
-  const int64_t first_block = begin / kLineParts;
-  const int64_t last_block = (end + kLineParts - 1) / kLineParts;
+  const int64_t parts = f.line_parts();
+  const int64_t first_block = begin / parts;
+  const int64_t last_block = (end + parts - 1) / parts;
   const int64_t first = first_block / kPanelBlocks;
   const int64_t last = (last_block + kPanelBlocks - 1) / kPanelBlocks;
   const wire::PackedShape& shape = weight.shape();
@@ -136,16 +138,14 @@ Done FilterParts(KernelContext& context, const Filtering& f, const weights::Pack
     const int64_t base = panel * kPanelBlocks;
     for (int64_t block = std::max(first_block, base);
          block < std::min(last_block, base + kPanelBlocks); ++block) {
-      const int64_t from = std::max<int64_t>(begin - block * kLineParts, 0);
-      const int64_t to = std::min(end - block * kLineParts, kLineParts);
-      Runs lines;
-      if (to - from < kLineParts) {
-        lines = LinesWithin(f, f.output_lines() * from / kLineParts,
-                            f.output_lines() * to / kLineParts);
-        if (lines.empty()) continue;
+      const int64_t from = std::max<int64_t>(begin - block * parts, 0);
+      const int64_t to = std::min(end - block * parts, parts);
+      Runs some;
+      if (to - from < parts) {
+        some = LinesWithin(f, f.output_lines() * from / parts, f.output_lines() * to / parts);
       }
       const int64_t lane = (block - base) * kBlockLanes;
-      plane.lines = lines.empty() ? f.lines : lines;
+      plane.lines = some.empty() ? f.lines : some;
       plane.bias = shape.has_bias ? values + lane : nullptr;
       plane.weights = values + lane + (shape.has_bias ? plane.weights_column : 0);
       for (int64_t image = 0; image < f.input.batch; ++image) {
@@ -209,7 +209,7 @@ class PackedDepthwise final : public Kernel {
     f.shift = numbers.shift;
     f.epilogue = epilogue_;
     const int64_t work = input.batch * input.blocks * f.output_plane() * Volume(window.kernel);
-    const int64_t parts = input.blocks * kLineParts;
+    const int64_t parts = input.blocks * f.line_parts();
     const auto threads = static_cast<int64_t>(context.threads().count());
     const int64_t shares = std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, parts));
     return context.threads().TryParallelFor(

@@ -43,16 +43,18 @@ const auto& Table() {
 
 Result<KernelMaker> FindKernel(std::string_view domain, std::string_view op, int64_t opset) {
   if (domain == "ai.onnx") domain = "";
-  const auto named = std::ranges::equal_range(Table(), op, {}, &Entry::op);
-  const auto found = std::ranges::find_if(named, [&](const Entry& entry) {
-    return entry.domain == domain && entry.first_opset <= opset && opset <= entry.last_opset;
-  });
-  if (found == named.end()) {
+  const auto& table = Table();
+  auto entry = std::ranges::lower_bound(table, op, {}, &Entry::op);
+  const auto takes = [&] {
+    return entry->domain == domain && entry->first_opset <= opset && opset <= entry->last_opset;
+  };
+  while (entry != table.end() && entry->op == op && !takes()) ++entry;
+  if (entry == table.end() || entry->op != op) {
     return Error{
         Code::kUnsupported, "operator_unsupported",
         "the engine has no operator " + std::string(op) + " of opset " + std::to_string(opset)};
   }
-  return found->maker;
+  return entry->maker;
 }
 
 }  // namespace ephemeralml::engine::kernels
