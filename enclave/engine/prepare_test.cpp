@@ -199,6 +199,23 @@ TEST(Prepare, LimitsTheNumberOfNodes) {
   ExpectRefused(builder.topology());
 }
 
+TEST(Prepare, LimitsTheNodesOfAllGraphsTogether) {
+  constexpr uint32_t kHalf = kMostNodes / 2;
+  TopologyBuilder builder;
+  builder.Input(1, "c", {}, ElementType::kBool).Output(1, "y");
+  wire::Node* choice = AddNode(builder.graph(), "If", {1}, {2});
+  AddSubgraph(*choice, "else_branch")->add_outputs()->set_id(1);
+  wire::Graph* graph = AddSubgraph(*choice, "then_branch");
+  graph->add_outputs()->set_id(1);
+  for (uint32_t i = 0; i < kHalf; ++i) {
+    AddNode(builder.graph(), "Not", {1}, {2 * i + 3});
+    AddNode(*graph, "Not", {1}, {2 * i + 4});
+  }
+  ExpectRefused(builder.topology());
+  graph->mutable_nodes()->RemoveLast();
+  EXPECT_TRUE(Prepare(builder.topology()).has_value());
+}
+
 TEST(Prepare, RefusesOperatorsThatItHasNot) {
   TopologyBuilder builder = TwoNodes();
   builder.graph().mutable_nodes(1)->set_operator_("Gradient");
