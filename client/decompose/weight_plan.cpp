@@ -51,8 +51,10 @@ PanelLayout LayoutOf(const Use& use, const onnx::Tensor& tensor, const PackedTyp
   if (is_factor) {
     return types.in_bfloat16 ? PanelLayout::kMatrixPairs : PanelLayout::kMatrixPanels;
   }
-  if (use.input == 1 && IsOwn(*use.node, "Conv")) return PanelLayout::kConvPanels;
+  const bool takes_both = IsOwn(*use.node, "PointwiseDepthwiseConv");
+  if (use.input == 1 && (takes_both || IsOwn(*use.node, "Conv"))) return PanelLayout::kConvPanels;
   if (use.input == 1 && IsOwn(*use.node, "DepthwiseConv")) return PanelLayout::kDepthwisePanels;
+  if (use.input == 2 && takes_both) return PanelLayout::kDepthwisePanels;
   return IsRightFactor(use, tensor) ? PanelLayout::kColumns : PanelLayout::kRows;
 }
 

@@ -10,6 +10,9 @@ namespace ephemeralml::wire {
 inline constexpr uint64_t kPanelColumns = 64;
 /// Columns come in groups of this many; the last panel is padded to a whole group.
 inline constexpr uint64_t kLaneColumns = 16;
+/// Input channels of a pointwise convolution of which a panel lies open until all that is made of
+/// its columns is filtered.
+inline constexpr int64_t kMostPointwiseChannels = 384;
 
 /// A weight as a matrix: what a sum is multiplied with at each step, for every output column.
 struct PackedShape {

@@ -227,6 +227,11 @@ PanelReader PackedWeight::Read(uint64_t first_panel, uint64_t last_panel, Mutabl
       weight_->offset + shape().OffsetOf(last_panel) * element_bytes, weight_->storage, distance);
 }
 
+void PackedWeight::FetchSealed() const {
+  const ByteSpan sealed = Read(0, shape().panel_count(), {}).Upcoming();
+  for (size_t at = 0; at < sealed.size(); at += 64) __builtin_prefetch(sealed.data() + at, 0, 2);
+}
+
 Result<DerivedWeights> PackedWeight::Derive(Arena& arena, size_t bytes) const {
   TRY(ArenaBlock block, arena.AllocateToOverwrite(bytes));
   return DerivedWeights(std::move(block), *ledger_);

@@ -101,6 +101,9 @@ class PackedWeight {
   /// wiped. `distance` is kNear if what Upcoming() says is fetched in time.
   PanelReader Read(uint64_t first_panel, uint64_t last_panel, MutableByteSpan window,
                    Distance distance = Distance::kNear) const;
+  /// Begins to bring all of it, sealed, into a cache: for a small weight that is read soon, and
+  /// then is near.
+  void FetchSealed() const;
   /// Memory for another form of some of it, to be written before it is read.
   /// Errors: kOverLimit `session_memory_exceeded`.
   Result<DerivedWeights> Derive(Arena& arena, size_t bytes) const;

@@ -61,8 +61,8 @@ TEST(PreparedNetwork, AnImageClassifierAnswersAsBefore) {
   const testing_support::TemporaryFolder folder;
   const Network network = ImageClassifier();
   Comparison comparison(Store(folder, network));
-  EXPECT_EQ(comparison.CountOf("Conv"), 8U);
-  EXPECT_EQ(comparison.CountOf("DepthwiseConv"), 1U);
+  EXPECT_EQ(comparison.CountOf("Conv"), 7U);
+  EXPECT_EQ(comparison.CountOf("PointwiseDepthwiseConv"), 1U);
   EXPECT_EQ(comparison.CountOf("FromBlocked"), 2U) << "something between left its blocks";
   comparison.Compare(network.inputs, "image classifier");
 }

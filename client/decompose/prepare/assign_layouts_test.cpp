@@ -122,8 +122,8 @@ TEST_F(LayoutTest, CountsWhatADepthwiseConvolutionAddsInAllLanes) {
   builder_.Node("Relu", {"sum"}, {"a"});
   builder_.Node("Mul", {"a", "much"}, {"b"});
   builder_.Node("Abs", {"b"}, {"second"});
-  EXPECT_THAT(Prepared().Operators(), ElementsAre(kTo, "our Conv", "our DepthwiseConv", kFrom,
-                                                  "Mul", "Abs", kTo, "our Conv", kFrom));
+  EXPECT_THAT(Prepared().Operators(), ElementsAre(kTo, "our PointwiseDepthwiseConv", kFrom, "Mul",
+                                                  "Abs", kTo, "our Conv", kFrom));
 }
 
 TEST_F(LayoutTest, KeepsABoundFromFillingLanes) {

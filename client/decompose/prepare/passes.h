@@ -44,4 +44,8 @@ void FuseConv(Program& program, ProgramGraph& graph, const Facts& facts,
 void AssignLayouts(Program& program, ProgramGraph& graph, const Facts& facts,
                    onnx::ExternalFiles& files);
 
+/// Makes one node of a pointwise convolution of ours and the depthwise one that alone takes what it
+/// makes, which is large, and then never exists as a whole. AssignLayouts goes before.
+void FusePointwise(Program& program, ProgramGraph& graph);
+
 }  // namespace ephemeralml::decompose

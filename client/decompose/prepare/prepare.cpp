@@ -42,6 +42,7 @@ void Fuse(Program& program, ProgramGraph& graph, const Facts& facts, onnx::Exter
   if (std::ranges::all_of(kBlocked, has_kernel)) {
     FuseConv(program, graph, facts, files);
     AssignLayouts(program, graph, facts, files);
+    if (has_kernel("PointwiseDepthwiseConv")) FusePointwise(program, graph);
   }
 }
 

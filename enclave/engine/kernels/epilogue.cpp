@@ -27,13 +27,13 @@ constexpr auto kNames = std::to_array<Name>({
 
 }  // namespace
 
-Result<panels::Epilogue> ReadEpilogue(const Attributes& attributes) {
-  TRY(const std::string name, attributes.String("activation", ""));
-  const auto* found = std::ranges::find(kNames, name, &Name::name);
+Result<panels::Epilogue> ReadEpilogue(const Attributes& attributes, const std::string& name) {
+  TRY(const std::string activation, attributes.String(name, ""));
+  const auto* found = std::ranges::find(kNames, activation, &Name::name);
   if (found == kNames.end()) return AttributeInvalid("the activation isn't one of those known");
   panels::Epilogue epilogue{found->activation};
-  TRY(epilogue.alpha, attributes.Float("activation_alpha", 0));
-  TRY(epilogue.beta, attributes.Float("activation_beta", 0));
+  TRY(epilogue.alpha, attributes.Float(name + "_alpha", 0));
+  TRY(epilogue.beta, attributes.Float(name + "_beta", 0));
   return epilogue;
 }
 

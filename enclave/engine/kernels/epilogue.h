@@ -7,7 +7,9 @@
 
 namespace ephemeralml::engine::kernels {
 
+/// The attribute `name`, and its parameters `<name>_alpha` and `<name>_beta`.
 /// Errors: kMalformed `attribute_invalid` (unknown), those of Attributes.
-Result<panels::Epilogue> ReadEpilogue(const Attributes& attributes);
+Result<panels::Epilogue> ReadEpilogue(const Attributes& attributes,
+                                      const std::string& name = "activation");
 
 }  // namespace ephemeralml::engine::kernels

@@ -1,8 +1,6 @@
 #include <algorithm>
 
-#include "enclave/engine/kernels/blocked.h"
-#include "enclave/engine/kernels/matrix_inputs.h"
-#include "enclave/engine/panels/filter_plane.h"
+#include "enclave/engine/kernels/channel_filters.h"
 
 namespace ephemeralml::engine::kernels {
 namespace {
@@ -14,108 +12,21 @@ constexpr int64_t kPanelBlocks = static_cast<int64_t>(wire::kPanelColumns) / kBl
 // where there are few blocks.
 constexpr int64_t kMostLineParts = 4;
 
-using Runs = std::vector<panels::FilterRun>;
-
-// Of an axis along which inputs lie `distance` floats apart.
-Runs RunsOf(const Window& window, size_t axis, int64_t distance) {
-  Runs runs;
-  for (int64_t at = 0; at < window.output[axis]; ++at) {
-    const Window::Range taps = window.TapsInside(axis, at);
-    const int64_t count = std::max<int64_t>(taps.end - taps.begin, 0);
-    const bool continues =
-        !runs.empty() && runs.back().first_tap == taps.begin && runs.back().taps == count;
-    if (!continues) {
-      const int64_t met = at * window.stride[axis] + window.TapAt(axis, taps.begin);
-      runs.push_back({at, 0, taps.begin, count, count == 0 ? 0 : met * distance});
-    }
-    ++runs.back().count;
-  }
-  return runs;
-}
-
-// All that a run over panels needs to know.
-struct Filtering {
-  Filtering(const BlockedInput& blocked_input, const Window& slid)
-      : input(blocked_input),
-        window(slid),
-        lines(RunsOf(slid, 1, blocked_input.width * kBlockLanes)),
-        columns(RunsOf(slid, 2, kBlockLanes)) {}
-
+struct DepthwiseShares {
+  const Filtering& f;
+  const weights::PackedWeight& weight;
   const BlockedInput& input;
-  const Window& window;
-  Runs lines;
-  Runs columns;
   const float* x = nullptr;
-  const float* residual = nullptr;
-  float* y = nullptr;
-  float scale = 1;
-  float shift = 0;
-  panels::Epilogue epilogue;
 
-  int64_t output_lines() const { return window.output[1]; }
-  int64_t line_parts() const { return std::min(kMostLineParts, output_lines()); }
-  int64_t output_line() const { return window.output[2] * kBlockLanes; }
-  int64_t output_plane() const { return output_lines() * output_line(); }
+  int64_t line_parts() const { return std::min(kMostLineParts, f.output_lines()); }
 };
-
-// The runs of lines within [begin, end).
-Runs LinesWithin(const Filtering& f, int64_t begin, int64_t end) {
-  Runs within;
-  for (panels::FilterRun run : f.lines) {
-    const int64_t first = std::max(run.first, begin);
-    const int64_t count = std::min(run.first + run.count, end) - first;
-    if (count <= 0) continue;
-    if (run.taps > 0) {
-      run.left += (first - run.first) * f.window.stride[1] * f.input.width * kBlockLanes;
-    }
-    run.first = first;
-    run.count = count;
-    within.push_back(run);
-  }
-  return within;
-}
-
-// The lines `plane.lines` of one block of sixteen channels of one image.
-void FilterLines(const Filtering& f, int64_t index, panels::FilteredPlane& plane) {
-  plane.left = f.x + index * f.input.plane();
-  plane.result = f.y + index * f.output_plane();
-  panels::FilterPlane(plane);
-  if (plane.bounds.is_bounded) return;
-  const int64_t first = plane.lines.front().first;
-  const int64_t end = plane.lines.back().first + plane.lines.back().count;
-  const int64_t at = first * f.output_line();
-  const float* residual = f.residual == nullptr ? nullptr : f.residual + index * f.output_plane();
-  panels::FinishRows({0, kBlockLanes, kBlockLanes},
-                     {nullptr, plane.result + at, residual == nullptr ? nullptr : residual + at,
-                      (end - first) * f.window.output[2]},
-                     kBlockLanes, f.epilogue);
-}
-
-// What all planes share.
-panels::FilteredPlane PlaneOf(const Filtering& f, const wire::PackedShape& shape, int64_t panel) {
-  const Window& window = f.window;
-  const int64_t input_line = f.input.width * kBlockLanes;
-  panels::FilteredPlane plane;
-  plane.left_step = window.stride[2] * kBlockLanes;
-  plane.left_line = window.stride[1] * input_line;
-  plane.left_row = window.dilation[1] * input_line;
-  plane.left_column = window.dilation[2] * kBlockLanes;
-  plane.weights_column = static_cast<int64_t>(shape.WidthOf(static_cast<uint64_t>(panel)));
-  plane.weights_row = window.kernel[2] * plane.weights_column;
-  plane.result_step = kBlockLanes;
-  plane.result_line = f.output_line();
-  plane.columns = f.columns;
-  plane.scale = f.scale;
-  plane.shift = f.shift;
-  if (f.residual == nullptr) plane.bounds = panels::Bounds::Of(f.epilogue);
-  return plane;
-}
 
 // Parts [begin, end) of all blocks of channels, line_parts() a block, of every image, on the thread
 // of share `share`.
-Done FilterParts(KernelContext& context, const Filtering& f, const weights::PackedWeight& weight,
-                 size_t share, int64_t begin, int64_t end) {
-  const int64_t parts = f.line_parts();
+Done FilterParts(KernelContext& context, const DepthwiseShares& shares, size_t share, int64_t begin,
+                 int64_t end) {
+  const auto& [f, weight, input, x] = shares;
+  const int64_t parts = shares.line_parts();
   const int64_t first_block = begin / parts;
   const int64_t last_block = (end + parts - 1) / parts;
   const int64_t first = first_block / kPanelBlocks;
@@ -130,6 +41,7 @@ Done FilterParts(KernelContext& context, const Filtering& f, const weights::Pack
   }
   weights::PanelReader reader =
       weight.Read(static_cast<uint64_t>(first), static_cast<uint64_t>(last), window);
+  FilterRuns some;
   for (int64_t panel = first; panel < last; ++panel) {
     panels::FilteredPlane plane = PlaneOf(f, shape, panel);
     TRY(const ByteSpan open,
@@ -140,37 +52,21 @@ Done FilterParts(KernelContext& context, const Filtering& f, const weights::Pack
          block < std::min(last_block, base + kPanelBlocks); ++block) {
       const int64_t from = std::max<int64_t>(begin - block * parts, 0);
       const int64_t to = std::min(end - block * parts, parts);
-      Runs some;
       if (to - from < parts) {
-        some = LinesWithin(f, f.output_lines() * from / parts, f.output_lines() * to / parts);
+        LinesWithin(f, f.output_lines() * from / parts, f.output_lines() * to / parts, 0, some);
       }
       const int64_t lane = (block - base) * kBlockLanes;
-      plane.lines = some.empty() ? f.lines : some;
+      plane.lines = to - from < parts ? some : f.lines;
       plane.bias = shape.has_bias ? values + lane : nullptr;
       plane.weights = values + lane + (shape.has_bias ? plane.weights_column : 0);
-      for (int64_t image = 0; image < f.input.batch; ++image) {
-        FilterLines(f, image * f.input.blocks + block, plane);
+      for (int64_t image = 0; image < input.batch; ++image) {
+        const int64_t index = image * input.blocks + block;
+        plane.left = x + index * input.plane();
+        FilterLines(f, index, plane);
       }
     }
   }
   return {};
-}
-
-// What a sum is multiplied by, and what is added to that then.
-struct Numbers {
-  float scale = 1;
-  float shift = 0;
-};
-
-Result<Numbers> ReadNumbers(KernelContext& context, size_t index) {
-  if (!context.HasInput(index)) return Numbers();
-  TRY_OK(RequireFloat(context, index));
-  if (context.InputShape(index) != Shape{2}) {
-    return ShapeInvalid("DepthwiseConv: scale and shift aren't two numbers");
-  }
-  TRY(const TensorView view, context.Input(index));
-  const auto values = view.Values<float>();
-  return Numbers{values[0], values[1]};
 }
 
 /// A convolution in which every channel has one filter of its own:
@@ -196,28 +92,25 @@ class PackedDepthwise final : public Kernel {
     const Shape shape = {input.batch, input.blocks, window.output[1], window.output[2],
                          kBlockLanes};
     TRY(const float* residual, ReadResidual(context, 2, shape));
-    TRY(const Numbers numbers, ReadNumbers(context, 3));
     TRY(const TensorView x, context.Input(0));
     TRY(Tensor * output, context.OutputToOverwrite(0, ElementType::kFloat, shape));
     const std::span<float> y = output->MutableValues<float>();
     if (y.empty()) return {};
-    Filtering f(input, window);
-    f.x = x.Values<float>().data();
+    Filtering f(window, input.width * kBlockLanes);
     f.residual = residual;
     f.y = y.data();
-    f.scale = numbers.scale;
-    f.shift = numbers.shift;
     f.epilogue = epilogue_;
+    TRY_OK(ReadScaleAndShift(context, 3, f));
+    const DepthwiseShares cut{f, weight, input, x.Values<float>().data()};
     const int64_t work = input.batch * input.blocks * f.output_plane() * Volume(window.kernel);
-    const int64_t parts = input.blocks * f.line_parts();
+    const int64_t parts = input.blocks * cut.line_parts();
     const auto threads = static_cast<int64_t>(context.threads().count());
     const int64_t shares = std::clamp<int64_t>(work / kWorthAThread, 1, std::min(threads, parts));
     return context.threads().TryParallelFor(
         static_cast<size_t>(shares), 1, [&](size_t begin, size_t end) -> Done {
           for (size_t share = begin; share < end; ++share) {
             const auto i = static_cast<int64_t>(share);
-            TRY_OK(FilterParts(context, f, weight, share, parts * i / shares,
-                               parts * (i + 1) / shares));
+            TRY_OK(FilterParts(context, cut, share, parts * i / shares, parts * (i + 1) / shares));
           }
           return {};
         });
@@ -237,11 +130,7 @@ MadeKernel MakePackedDepthwise(const NodeSpec& node) {
     return AttributeInvalid(
         "DepthwiseConv: scale and shift are an input; decompose the model anew");
   }
-  TRY(panels::Epilogue epilogue, ReadEpilogue(node.attributes));
-  // Sums of so few products show each rounding that differs from the graph's own.
-  if (epilogue.activation == panels::Activation::kHardSwish) {
-    epilogue.activation = panels::Activation::kSpelledHardSwish;
-  }
+  TRY(const panels::Epilogue epilogue, ReadFilterEpilogue(node.attributes));
   TRY(WindowAttributes window, WindowAttributes::Read(node.attributes));
   return std::make_unique<PackedDepthwise>(std::move(window), epilogue);
 }

@@ -15,6 +15,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace ephemeralml::engine::panels::HWY_NAMESPACE {
 
+// Of a pixel.
+inline constexpr int64_t kChannels = 16;
 // As many sums as leave registers for a weight and what is multiplied with it.
 inline constexpr int64_t kMostPixels = kLanes == 16 ? 14 : 8;
 // A line of fewer pixels is worth turning into a column of more.
@@ -59,8 +61,10 @@ Rectangle At(const FilteredPlane& plane, const FilterRun& lines, const FilterRun
   return r;
 }
 
-// kPixels pixels of one vector of channels.
-template <int kPixels>
+// kPixels pixels of one vector of channels. kStep: distance between what neighbouring pixels meet,
+// 0 for any; of others than 0 the results lie side by side. Addresses are then part of
+// instructions, where they would take longer to come by than what they are for.
+template <int kPixels, int64_t kStep>
 void FilterPixels(const FilteredPlane& plane, const Rectangle& r, const float* left, float* result,
                   int64_t lane) {
   const Lanes d;
@@ -69,18 +73,21 @@ void FilterPixels(const FilteredPlane& plane, const Rectangle& r, const float* l
   EPHEMERAL_UNROLL
   for (int p = 0; p < kPixels; ++p) sums[p] = bias;
   const float* weights = r.weights + lane;
-  const int64_t step = r.left_step;
+  const int64_t step = kStep == 0 ? r.left_step : kStep;
+  const int64_t tap_columns = r.tap_columns;
+  const int64_t left_column = plane.left_column;
+  const int64_t weights_column = plane.weights_column;
   for (int64_t row = 0; row < r.tap_rows; ++row) {
     const float* x = left;
     const float* w = weights;
-    for (int64_t column = 0; column < r.tap_columns; ++column) {
+    for (int64_t column = 0; column < tap_columns; ++column) {
       const Vec weight = hn::LoadU(d, w);
       EPHEMERAL_UNROLL
       for (int p = 0; p < kPixels; ++p) {
         sums[p] = hn::MulAdd(weight, hn::LoadU(d, x + p * step), sums[p]);
       }
-      x += plane.left_column;
-      w += plane.weights_column;
+      x += left_column;
+      w += weights_column;
     }
     left += plane.left_row;
     weights += plane.weights_row;
@@ -97,7 +104,8 @@ void FilterPixels(const FilteredPlane& plane, const Rectangle& r, const float* l
     EPHEMERAL_UNROLL
     for (int p = 0; p < kPixels; ++p) sums[p] = Bounded(sums[p], low, high);
   }
-  const int64_t result_step = r.result_step;  // a store might change what a reference refers to
+  // A store might change what a reference refers to.
+  const int64_t result_step = kStep == 0 ? r.result_step : kChannels;
   EPHEMERAL_UNROLL
   for (int p = 0; p < kPixels; ++p) hn::StoreU(sums[p], d, result + p * result_step);
 }
@@ -106,23 +114,33 @@ using FilterFunction = void (*)(const FilteredPlane&, const Rectangle&, const fl
                                 int64_t);
 
 // By pixels, from one on.
-template <int... kPixels>
-constexpr std::array<FilterFunction, sizeof...(kPixels)> FiltersOf(
-    std::integer_sequence<int, kPixels...> /*pixels*/) {
-  return {FilterPixels<kPixels + 1>...};
+using Filters = std::array<FilterFunction, kMostPixels>;
+
+template <int64_t kStep, int... kPixels>
+constexpr Filters FiltersOf(std::integer_sequence<int, kPixels...> /*pixels*/) {
+  return {FilterPixels<kPixels + 1, kStep>...};
+}
+
+template <int64_t kStep>
+constexpr Filters kFiltersOf = FiltersOf<kStep>(std::make_integer_sequence<int, kMostPixels>());
+
+const Filters& FiltersFor(const Rectangle& r) {
+  if (r.result_step == kChannels && r.left_step == kChannels) return kFiltersOf<kChannels>;
+  if (r.result_step == kChannels && r.left_step == 2 * kChannels) return kFiltersOf<2 * kChannels>;
+  return kFiltersOf<0>;
 }
 
 void FilterRectangle(const FilteredPlane& plane, const Rectangle& r) {
-  static constexpr auto kFilters = FiltersOf(std::make_integer_sequence<int, kMostPixels>());
+  const Filters& filters = FiltersFor(r);
   for (int64_t line = 0; line < r.lines; ++line) {
-    for (int64_t lane = 0; lane < 16; lane += kLanes) {
+    for (int64_t lane = 0; lane < kChannels; lane += kLanes) {
       const float* left = r.left + line * r.left_line + lane;
       float* result = r.result + line * r.result_line + lane;
       for (int64_t rest = r.pixels; rest > 0;) {
         // As few times as can be, all about as many: few pixels at once are slow.
         const int64_t times = (rest + kMostPixels - 1) / kMostPixels;
         const int64_t pixels = (rest + times - 1) / times;
-        kFilters[static_cast<size_t>(pixels - 1)](plane, r, left, result, lane);
+        filters[static_cast<size_t>(pixels - 1)](plane, r, left, result, lane);
         left += pixels * r.left_step;
         result += pixels * r.result_step;
         rest -= pixels;

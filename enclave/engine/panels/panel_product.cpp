@@ -84,20 +84,11 @@ class PanelProduct {
   Upcoming Spread(const Piece& piece, const PanelBlocks& blocks) const {
     int64_t steps = 0;
     for (const Segment& segment : piece.segments) steps += segment.steps;
-    ByteSpan sealed = blocks.reader.Upcoming();
-    if (sealed.empty()) sealed = blocks.ahead;
     const auto bytes = static_cast<size_t>(piece.width * steps) * sizeof(float);
-    sealed = sealed.first(std::min(sealed.size(), bytes));
-    const auto until = [&](int64_t block) {
-      return sealed.size() * static_cast<size_t>(block - blocks.given.begin) /
-             static_cast<size_t>(blocks.given.end - blocks.given.begin);
-    };
-    const size_t first = until(blocks.begin);
-    sealed = sealed.subspan(first, until(blocks.end) - first);
     const int64_t count = blocks.end - blocks.begin;
     const int64_t rows =
         std::min(count * kBlockRows, count / blocks_ * product_.lines.rows + kBlockRows);
-    return SpreadOver(sealed, rows, steps);
+    return SpreadOver(blocks.SealedToFetch(bytes), rows, steps);
   }
 
   // Neighbouring blocks of one line go together.

@@ -27,6 +27,7 @@ ItemRange RangeOf(uint64_t begin, uint64_t end) {
 struct OwnMemory {
   MutableByteSpan window;
   weights::DerivedWeights& derived;
+  size_t share;
 };
 
 // One job, shared out. The units of work are the blocks of all panels, in their order.
@@ -132,7 +133,8 @@ class Sharing {
                 const OwnMemory& own, ByteSpan ahead) const {
     const int64_t base = panel * blocks_;
     given = {given.begin - base, given.end - base};
-    PanelBlocks blocks = {reader, own.derived, panel, given.begin, given.end, ahead, given, {}};
+    PanelBlocks blocks = {reader,    own.derived, own.share, panel, given.begin,
+                          given.end, ahead,       given,     {}};
     if (!may_be_split_) return job_.run(blocks);
     units.Set(base + given.begin, base + given.end);
     while (const auto part = units.TakeFirstHalf(least_blocks_)) {
@@ -207,6 +209,17 @@ std::optional<ItemRange> ItemQueue::TakeLastHalf(int64_t least) {
   return std::nullopt;
 }
 
+ByteSpan PanelBlocks::SealedToFetch(size_t bytes) const {
+  ByteSpan sealed = reader.Upcoming();
+  if (sealed.empty()) sealed = ahead;
+  sealed = sealed.first(std::min(sealed.size(), bytes));
+  const auto until = [&](int64_t block) {
+    return sealed.size() * static_cast<size_t>(block - given.begin) /
+           static_cast<size_t>(given.end - given.begin);
+  };
+  return sealed.subspan(until(begin), until(end) - until(begin));
+}
+
 std::vector<int64_t> CutIntoShares(const wire::PackedShape& shape, int64_t blocks, int64_t rows,
                                    size_t shares) {
   const auto panels = static_cast<int64_t>(shape.panel_count());
@@ -269,7 +282,7 @@ Done RunOnPanels(KernelContext& context, std::span<const PanelJob> jobs) {
   const auto run_share = [&](size_t share) -> Done {
     TRY(weights::DerivedWeights derived,
         most_derived->weight->Derive(context.arena(), most_derived->derived_bytes));
-    const OwnMemory own = {context.Window(share), derived};
+    const OwnMemory own = {context.Window(share), derived, share};
     const ByteSpan after = context.SealedAhead(share, shares);
     for (size_t i = 0; i < sharings.size(); ++i) {
       const bool is_last = i + 1 == sharings.size();

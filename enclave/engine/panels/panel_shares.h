@@ -54,6 +54,7 @@ struct PanelWork {
 struct PanelBlocks {
   weights::PanelReader& reader;      ///< reads the panel next
   weights::DerivedWeights& derived;  ///< of PanelJob::derived_bytes, the thread's own
+  size_t share = 0;                  ///< the thread's, below the number of threads
   int64_t panel = 0;
   int64_t begin = 0;
   int64_t end = 0;
@@ -65,6 +66,10 @@ struct PanelBlocks {
   ItemRange given;
   /// Of a job that may be split: the panel's open weights, once they were read.
   ByteSpan open;
+
+  /// Of what is opened after the panel's next `bytes`, as many bytes: the part of it that these
+  /// blocks should fetch into the cache, as all that were given together fetch all of it.
+  ByteSpan SealedToFetch(size_t bytes) const;
 };
 
 /// All that there is to do with one weight, which outlives it.
