@@ -10,9 +10,14 @@ namespace ephemeralml::wire {
 inline constexpr uint64_t kPanelColumns = 64;
 /// Columns come in groups of this many; the last panel is padded to a whole group.
 inline constexpr uint64_t kLaneColumns = 16;
-/// Input channels of a pointwise convolution of which a panel lies open until all that is made of
-/// its columns is filtered.
+// What PointwiseDepthwiseConv takes (docs/decisions/0006-prepared-graphs.md).
+/// Input channels: a panel for as many lies open until all that is made of its columns is filtered.
 inline constexpr int64_t kMostPointwiseChannels = 384;
+/// Filters, all of which lie open meanwhile.
+inline constexpr uint64_t kMostFilterBytes = 256 * 1024;
+/// Lines from a filter's first to its last: so many are kept from one line of the result to the
+/// next.
+inline constexpr int64_t kMostFilterLines = 32;
 
 /// A weight as a matrix: what a sum is multiplied with at each step, for every output column.
 struct PackedShape {

@@ -20,12 +20,17 @@ constexpr auto kNames = std::to_array<Renamed>({{"activation", "pointwise_activa
                                                 {"activation_alpha", "pointwise_activation_alpha"},
                                                 {"activation_beta", "pointwise_activation_beta"}});
 
-// Of which all lie open as long as anything is made of them.
-constexpr uint64_t kMostFilterBytes = 256 * 1024;
-
-bool AreFewFilters(const Program& program, const ProgramNode& depthwise) {
-  const auto& dims = program.constants.at(depthwise.inputs[1]).tensor->dims;
-  return dims[0] * (dims[2] * dims[3] + 1) * sizeof(float) <= kMostFilterBytes;
+// A depthwise convolution of ours, of filters that aren't too large.
+bool IsDepthwise(const Program& program, const ProgramNode& conv) {
+  if (!IsOwn(conv, "DepthwiseConv") || InputOf(conv, 2) != 0) return false;
+  const auto& dims = program.constants.at(conv.inputs[1]).tensor->dims;
+  const wire::PackedShape filters = {.columns = static_cast<uint64_t>(dims[0]),
+                                     .steps = static_cast<uint64_t>(dims[2] * dims[3]),
+                                     .has_bias = true};
+  const int64_t dilation = IntsAttribute(conv, "dilations").value_or(std::vector<int64_t>{1})[0];
+  return filters.OffsetOf(filters.panel_count()) * sizeof(float) <= wire::kMostFilterBytes &&
+         std::max(dims[2], dilation) <= wire::kMostFilterLines &&
+         (dims[2] - 1) * dilation < wire::kMostFilterLines;
 }
 
 // A convolution of ours of one tap, over a blocked tensor of not too many channels, of whose result
@@ -42,8 +47,7 @@ bool IsPointwise(const Program& program, const ProgramNode& conv) {
 void FusePointwise(Program& program, ProgramGraph& graph) {
   Rewriter rewriter(program, graph);
   rewriter.ForEach([&](const ProgramNode& node) {
-    if (!IsOwn(node, "DepthwiseConv") || InputOf(node, 2) != 0) return;
-    if (!AreFewFilters(program, node)) return;
+    if (!IsDepthwise(program, node)) return;
     const ProgramNode* conv = rewriter.Producer(node.inputs[0]);
     if (conv == nullptr || !IsPointwise(program, *conv)) return;
     if (rewriter.OnlyUser(node.inputs[0]) != &node) return;

@@ -86,6 +86,23 @@ TEST_F(FusePointwise, LeavesConvolutionsWithAWindow) {
               ElementsAre("our ToBlocked", "our Conv", "our DepthwiseConv", "our FromBlocked"));
 }
 
+TEST_F(FusePointwise, LeavesConvolutionsOfSeveralTaps) {
+  builder_.Floats("two_taps", {24, 16, 1, 2}, Counting(768));
+  builder_.Node("Conv", {"x", "two_taps"}, {"wide"});
+  AddDepthwise("wide", "y");
+  EXPECT_THAT(Operators(),
+              ElementsAre("our ToBlocked", "our Conv", "our DepthwiseConv", "our FromBlocked"));
+}
+
+TEST_F(FusePointwise, LeavesFiltersWithAResidual) {
+  builder_.Input("r", {-1, 24, 8, 8});
+  AddPointwise();
+  AddDepthwise("wide", "filtered");
+  builder_.Node("Add", {"filtered", "r"}, {"y"});
+  EXPECT_THAT(Operators(), ElementsAre("our ToBlocked", "our Conv", "our ToBlocked",
+                                       "our DepthwiseConv", "our FromBlocked"));
+}
+
 TEST_F(FusePointwise, LeavesResiduals) {
   builder_.Input("r", {-1, 24, 8, 8});
   AddPointwise();
@@ -97,13 +114,45 @@ TEST_F(FusePointwise, LeavesResiduals) {
 
 // They would all lie open for as long as anything is made of them.
 TEST_F(FusePointwise, LeavesFiltersThatAreLarge) {
-  builder_.Floats("large", {24, 1, 53, 53}, std::vector<float>(24 * 53 * 53, 1));
+  builder_.Floats("large", {24, 1, 3, 700}, std::vector<float>(24 * 3 * 700, 1));
   AddPointwise();
   auto* conv = builder_.Node("Conv", {"wide", "large"}, {"y"});
   AddInt(conv, "group", 24);
-  AddInts(conv, "pads", {26, 26, 26, 26});
+  AddInts(conv, "pads", {1, 350, 1, 350});
   EXPECT_THAT(Operators(),
               ElementsAre("our ToBlocked", "our Conv", "our DepthwiseConv", "our FromBlocked"));
+}
+
+TEST_F(FusePointwise, LeavesFiltersThatReachOverManyLines) {
+  const auto operators = [](int64_t dilation) {
+    ModelBuilder builder(13);
+    builder.Input("x", {1, 16, 70, 70}).Output("y", {1, 24, -1, -1});
+    builder.Floats("w", {24, 16, 1, 1}, Counting(384));
+    builder.Floats("v", {24, 1, 2, 1}, Counting(48));
+    builder.Node("Conv", {"x", "w"}, {"wide"});
+    auto* conv = builder.Node("Conv", {"wide", "v"}, {"y"});
+    AddInt(conv, "group", 24);
+    AddInts(conv, "dilations", {dilation, 1});
+    return PreparedModel(builder).Operators();
+  };
+  EXPECT_THAT(operators(31),
+              ElementsAre("our ToBlocked", "our PointwiseDepthwiseConv", "our FromBlocked"));
+  EXPECT_THAT(operators(32),
+              ElementsAre("our ToBlocked", "our Conv", "our DepthwiseConv", "our FromBlocked"));
+}
+
+// Whichever operator takes them, the layout is the same.
+TEST_F(FusePointwise, SealsSharedWeightsOnce) {
+  builder_.Output("others", {-1, 24, 8, 8}).Output("z", {-1, 24, 8, 8});
+  builder_.Input("x2", {-1, 16, 8, 8}).Input("x3", {-1, 24, 8, 8});
+  AddPointwise();
+  AddDepthwise("wide", "y");
+  builder_.Node("Conv", {"x2", "w"}, {"others"});
+  AddDepthwise("x3", "z");
+  const PreparedModel model(builder_);
+  const ProgramNode& both = model.NodeOf("PointwiseDepthwiseConv");
+  EXPECT_EQ(both.inputs[1], model.NodeOf("Conv").inputs[1]);
+  EXPECT_EQ(both.inputs[2], model.NodeOf("DepthwiseConv").inputs[1]);
 }
 
 class FusePointwiseOfFew : public FusePointwise {

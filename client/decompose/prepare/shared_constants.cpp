@@ -20,16 +20,21 @@ struct Sealed {
   friend auto operator<=>(const Sealed&, const Sealed&) = default;
 };
 
+// The name of one operator for all that take the value in the same layout.
+std::string_view LayoutOperator(const ProgramNode& user, ValueId value) {
+  if (IsOwn(user, "MatMuls")) return "MatMul";
+  if (!IsOwn(user, "PointwiseDepthwiseConv")) return user.op;
+  return user.inputs[1] == value ? "Conv" : "DepthwiseConv";
+}
+
 Sealed SealedAs(const Program& program, ValueId value, const ProgramNode& user) {
   const onnx::Tensor* tensor = program.constants.at(value).tensor;
   const auto packing = program.packings.find(value);
   if (packing == program.packings.end()) return {.tensor = tensor};
   const auto& [transposed, bias, channel_scale] = packing->second;
-  // MatMul and MatMuls take the same layout.
-  const std::string_view op = IsOwn(user, "MatMuls") ? "MatMul" : user.op;
   const bool has_bytes = bias != nullptr && bias->raw_data;
   return {.tensor = tensor,
-          .op = op,
+          .op = LayoutOperator(user, value),
           .transposed = transposed,
           .bias = has_bytes ? nullptr : bias,
           .bias_bytes = has_bytes ? AsText(*bias->raw_data) : std::string_view(),

@@ -189,7 +189,12 @@ class PointwiseDepthwise final : public Kernel {
       return ShapeInvalid("PointwiseDepthwiseConv: the weight has too many taps or channels");
     }
     filters.FetchSealed();
+    const uint64_t panel_count = filters.shape().panel_count();
+    const uint64_t filter_bytes = filters.shape().OffsetOf(panel_count) * sizeof(float);
     TRY(const Window window, SlideOver(input, window_, {kernel[2], kernel[3]}));
+    if (filter_bytes > wire::kMostFilterBytes || window.Reach(1) > wire::kMostFilterLines) {
+      return ShapeInvalid("PointwiseDepthwiseConv: the filters are too large");
+    }
     const Shape shape = {input.batch, BlocksOf(kernel[0]), window.output[1], window.output[2],
                          kBlockLanes};
     TRY(const TensorView x, context.Input(0));
@@ -203,12 +208,10 @@ class PointwiseDepthwise final : public Kernel {
     operation.f.epilogue = epilogue_;
     TRY_OK(ReadScaleAndShift(context, 3, operation.f));
     // So few that threads which opened their own wouldn't be done before.
-    const uint64_t panel_count = filters.shape().panel_count();
-    const uint64_t bytes = filters.shape().OffsetOf(panel_count) * sizeof(float);
-    TRY(ArenaBlock open, context.ScratchToOverwrite(filters.WindowBytes(bytes)));
+    TRY(ArenaBlock open, context.ScratchToOverwrite(filters.WindowBytes(filter_bytes)));
     {
       weights::PanelReader reader = filters.Read(0, panel_count, open.bytes());
-      TRY(const ByteSpan values, reader.Next(bytes));
+      TRY(const ByteSpan values, reader.Next(filter_bytes));
       operation.open_filters = reinterpret_cast<const float*>(values.data());
       TRY_OK(RunStrips(context, operation));
     }

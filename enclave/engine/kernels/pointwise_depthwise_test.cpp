@@ -111,6 +111,12 @@ TEST(PointwiseDepthwise, TakesAnyWindow) {
   ExpectBoth({.x = {1, 24, 2, 2}, .kernel = {1, 2}, .strides = {3, 1}, .pads = {7, 1, 7, 1}});
 }
 
+// As large as they may be: 256 KiB, and 32 lines.
+TEST(PointwiseDepthwise, TakesTheLargestFilters) {
+  ExpectBoth({.x = {1, 16, 8, 8}, .middle = 1024, .kernel = {9, 7}, .pads = {1, 0, 1, 0}});
+  ExpectBoth({.x = {1, 16, 40, 20}, .kernel = {2, 1}, .dilations = {31, 1}});
+}
+
 // Wide pictures make several strips, of which each keeps lines of the one before.
 TEST(PointwiseDepthwise, KeepsLinesFromStripToStrip) {
   for (const size_t threads : {1, 2, 3, 5}) {
@@ -202,6 +208,13 @@ TEST(PointwiseDepthwise, Refuses) {
   with({1, 25, 4, 4, 16}, {8, 385, 1, 1}, {8, 1, 3, 3}).ExpectError("shape_invalid");
   // A filter that is larger than the picture.
   with(shape, {8, 20, 1, 1}, {8, 1, 5, 3}).ExpectError("shape_invalid");
+  // Filters that lie open for long, or reach over many lines of which each would be kept.
+  with(shape, {1824, 20, 1, 1}, {1824, 1, 6, 6})
+      .Ints("pads", {1, 1, 1, 1})
+      .ExpectError("shape_invalid");
+  with({1, 2, 40, 4, 16}, {8, 20, 1, 1}, {8, 1, 2, 1})
+      .Ints("dilations", {32, 1})
+      .ExpectError("shape_invalid");
   with(shape, {8, 20, 1, 1}, {8, 1, 3, 3})
       .Attr("pointwise_activation", "Softmax")
       .ExpectError("attribute_invalid");
