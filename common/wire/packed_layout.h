@@ -14,7 +14,7 @@ inline constexpr uint64_t kLaneColumns = 16;
 /// Input channels: a panel for as many lies open until all that is made of its columns is filtered.
 inline constexpr int64_t kMostPointwiseChannels = 384;
 /// Filters, all of which lie open meanwhile.
-inline constexpr uint64_t kMostFilterBytes = 256 * 1024;
+inline constexpr uint64_t kMostFilterBytes = uint64_t{256} * 1024;
 /// Lines from a filter's first to its last: so many are kept from one line of the result to the
 /// next.
 inline constexpr int64_t kMostFilterLines = 32;

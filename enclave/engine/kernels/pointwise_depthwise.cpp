@@ -10,7 +10,7 @@ namespace {
 constexpr auto kPanelColumns = static_cast<int64_t>(wire::kPanelColumns);
 constexpr int64_t kPanelBlocks = kPanelColumns / kBlockLanes;
 // Of what filters look at, so that it stays in a processor's second cache beside all else.
-constexpr int64_t kStripFloats = 512 * 1024 / sizeof(float);
+constexpr int64_t kStripFloats = int64_t{512} * 1024 / sizeof(float);
 
 /// The operator's operands, and how its lines are cut into strips.
 struct Operation {
