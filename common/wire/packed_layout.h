@@ -10,6 +10,7 @@ namespace ephemeralml::wire {
 inline constexpr uint64_t kPanelColumns = 64;
 /// Columns come in groups of this many; the last panel is padded to a whole group.
 inline constexpr uint64_t kLaneColumns = 16;
+
 // What PointwiseDepthwiseConv takes (docs/decisions/0006-prepared-graphs.md).
 /// Input channels: a panel for as many lies open until all that is made of its columns is filtered.
 inline constexpr int64_t kMostPointwiseChannels = 384;

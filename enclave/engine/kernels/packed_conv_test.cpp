@@ -213,6 +213,15 @@ TEST(PackedConv, LeavesOutTapsInThePaddingOfFilters) {
   }
 }
 
+// Inputs lie side by side where results don't.
+TEST(PackedConv, FiltersPicturesOfOneColumn) {
+  ExpectConv({.x = {1, 20, 8, 1},
+              .channels_out = 20,
+              .kernel = {3, 1},
+              .pads = {1, 1, 1, 1},
+              .depthwise = true});
+}
+
 TEST(PackedConv, ScalesAndShiftsFilteredChannelsBeforeTheActivation) {
   const Case c = {.x = {1, 20, 9, 13},
                   .channels_out = 20,

@@ -106,7 +106,7 @@ class Strip {
     int64_t made = wanted.first;
     if (kept_.image == image && kept_.first <= wanted.first && wanted.first < kept_.end) {
       made = kept_.end;
-      MoveToFront(wanted.first - kept_.first, made - wanted.first);
+      MoveToFront(piece.width / kBlockLanes, wanted.first - kept_.first, made - wanted.first);
     }
     kept_ = wanted;
     if (made >= wanted.end) return;
@@ -118,10 +118,10 @@ class Strip {
     panels::MultiplyPiece(piece, strides, rows, o.pointwise_epilogue, upcoming);
   }
 
-  void MoveToFront(int64_t from, int64_t count) {
+  void MoveToFront(int64_t blocks, int64_t from, int64_t count) {
     if (from == 0) return;
     const int64_t line = operation_.f.input_line;
-    for (int64_t block = 0; block < kPanelBlocks; ++block) {
+    for (int64_t block = 0; block < blocks; ++block) {
       float* const plane = values() + block * operation_.strip_plane();
       std::copy_n(plane + from * line, count * line, plane);
     }
@@ -188,13 +188,13 @@ class PointwiseDepthwise final : public Kernel {
     if (by[2] * by[3] != 1 || by[1] > wire::kMostPointwiseChannels) {
       return ShapeInvalid("PointwiseDepthwiseConv: the weight has too many taps or channels");
     }
-    filters.FetchSealed();
     const uint64_t panel_count = filters.shape().panel_count();
     const uint64_t filter_bytes = filters.shape().OffsetOf(panel_count) * sizeof(float);
     TRY(const Window window, SlideOver(input, window_, {kernel[2], kernel[3]}));
     if (filter_bytes > wire::kMostFilterBytes || window.Reach(1) > wire::kMostFilterLines) {
       return ShapeInvalid("PointwiseDepthwiseConv: the filters are too large");
     }
+    filters.FetchSealed();
     const Shape shape = {input.batch, BlocksOf(kernel[0]), window.output[1], window.output[2],
                          kBlockLanes};
     TRY(const TensorView x, context.Input(0));

@@ -254,6 +254,13 @@ TEST(RunOnPanels, SaysWhatEachThreadOpensNext) {
     EXPECT_EQ(blocks.begin, 0);
     EXPECT_EQ(blocks.end, 10);
     ahead[static_cast<size_t>(blocks.panel)] = blocks.ahead.data();
+    PanelBlocks front = blocks, back = blocks;
+    front.end = back.begin = 4;
+    const ByteSpan all = blocks.SealedToFetch(1000), first = front.SealedToFetch(1000);
+    EXPECT_EQ(first.data(), all.data());
+    EXPECT_EQ(first.size(), all.size() * 4 / 10);
+    EXPECT_EQ(back.SealedToFetch(1000).data(), first.data() + first.size());
+    EXPECT_EQ(back.SealedToFetch(1000).size(), all.size() - first.size());
     return Done();
   };
   const PanelJob job = {&packed, {.blocks = 10, .rows = 128}, note};
